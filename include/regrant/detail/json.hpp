@@ -1,0 +1,137 @@
+// regrant/detail/json.hpp - the one room where picojson lives, in a copy that no other unit shares.
+// floor 1
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "utf8.hpp"
+
+// What picojson includes must come first: inside its renamed copy these would be renamed with it.
+#include <algorithm>
+#include <cerrno>
+#include <cfloat>
+#include <cinttypes>
+#include <clocale>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+// PICOJSON_USE_INT64 changes picojson::value itself, so a program with units of both kinds aborts. This copy has
+// another namespace and always the same mode; the host's own include works before it and behind it, in either mode.
+#pragma push_macro("picojson_h")
+#pragma push_macro("picojson")
+#pragma push_macro("PICOJSON_USE_INT64")
+#pragma push_macro("PICOJSON_ASSERT")
+#pragma push_macro("PICOJSON_USE_LOCALE")
+#pragma push_macro("PICOJSON_USE_RVALUE_REFERENCE")
+#pragma push_macro("PICOJSON_NOEXCEPT")
+#pragma push_macro("SNPRINTF")
+#pragma push_macro("__STDC_FORMAT_MACROS")
+#pragma push_macro("min")
+#pragma push_macro("max")
+#undef picojson_h
+#undef picojson
+#undef PICOJSON_USE_INT64
+#undef PICOJSON_ASSERT
+#undef PICOJSON_USE_LOCALE
+#undef PICOJSON_USE_RVALUE_REFERENCE
+#undef PICOJSON_NOEXCEPT
+#undef SNPRINTF
+#undef __STDC_FORMAT_MACROS
+#undef min
+#undef max
+#define picojson regrant_picojson
+#define PICOJSON_USE_INT64 1
+#define PICOJSON_USE_LOCALE 0
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+#if __has_include(<picojson.h>)
+#include <picojson.h>
+#else
+#include <picojson/picojson.h>
+#endif
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+#undef picojson_h
+#undef picojson
+#undef PICOJSON_USE_INT64
+#undef PICOJSON_ASSERT
+#undef PICOJSON_USE_LOCALE
+#undef PICOJSON_USE_RVALUE_REFERENCE
+#undef PICOJSON_NOEXCEPT
+#undef SNPRINTF
+#undef __STDC_FORMAT_MACROS
+#pragma pop_macro("max")
+#pragma pop_macro("min")
+#pragma pop_macro("__STDC_FORMAT_MACROS")
+#pragma pop_macro("SNPRINTF")
+#pragma pop_macro("PICOJSON_NOEXCEPT")
+#pragma pop_macro("PICOJSON_USE_RVALUE_REFERENCE")
+#pragma pop_macro("PICOJSON_USE_LOCALE")
+#pragma pop_macro("PICOJSON_ASSERT")
+#pragma pop_macro("PICOJSON_USE_INT64")
+#pragma pop_macro("picojson")
+#pragma pop_macro("picojson_h")
+
+namespace regrant::inline v0::detail {
+
+using json_value = regrant_picojson::value;
+
+/// Builds values as picojson does, but lets no member stand twice: picojson would keep the last one in silence.
+class strict_json_context : public regrant_picojson::default_parse_context {
+public:
+    using default_parse_context::default_parse_context;
+
+    template <class Iterator> bool parse_object_item(regrant_picojson::input<Iterator>& in, const std::string& name) {
+        auto& object = out_->template get<regrant_picojson::object>();
+        if (object.count(name) != 0) return false;
+        // picojson counts the depth of arrays alone.
+        strict_json_context context(&object[name], depths_ - 1);
+        return regrant_picojson::_parse(context, in);
+    }
+    template <class Iterator> bool parse_array_item(regrant_picojson::input<Iterator>& in, std::size_t) {
+        auto& array = out_->template get<regrant_picojson::array>();
+        array.emplace_back();
+        strict_json_context context(&array.back(), depths_);
+        return regrant_picojson::_parse(context, in);
+    }
+};
+
+/// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep.
+///
+/// \return nothing for anything else; no exception leaves
+inline std::optional<json_value> parse_json(std::string_view text) {
+    constexpr std::size_t deepest = 32;
+    if (!is_utf8(text)) return std::nullopt;
+    try {
+        json_value value;
+        strict_json_context context(&value, deepest);
+        regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
+        if (!regrant_picojson::_parse(context, in)) return std::nullopt;
+        in.skip_ws();
+        if (in.getc() != -1) return std::nullopt;
+        return value;
+    } catch (const std::exception&) {
+        // A number past the range of double makes picojson throw.
+        return std::nullopt;
+    }
+}
+
+} // namespace regrant::inline v0::detail

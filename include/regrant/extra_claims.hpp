@@ -1,0 +1,59 @@
+// regrant/extra_claims.hpp - what a host adds to the claims of its tokens.
+// floor 2
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "json_writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace regrant::inline v0 {
+
+/// A claim of the host's own: a name with its value as JSON.
+///
+///     regrant::extra_claim role("role", "editor");
+class extra_claim {
+public:
+    extra_claim(std::string_view name, std::string_view text) : name_(name) { json_writer(json_).value(text); }
+    extra_claim(std::string_view name, const char* text) : extra_claim(name, std::string_view(text)) {}
+    extra_claim(std::string_view name, std::int64_t number) : name_(name) { json_writer(json_).value(number); }
+    extra_claim(std::string_view name, bool truth) : name_(name) { json_writer(json_).value(truth); }
+
+    /// \pre json is one JSON value; `parse_claim` checks text that is not known to be
+    static extra_claim from_json(std::string_view name, std::string json) {
+        extra_claim made(name, false);
+        made.json_ = std::move(json);
+        return made;
+    }
+
+    const std::string& name() const noexcept { return name_; }
+    const std::string& json() const noexcept { return json_; }
+
+private:
+    std::string name_;
+    std::string json_;
+};
+
+/// What a claims hook adds, in the order given, behind the claims of the profile.
+struct extra_claims {
+    std::vector<extra_claim> access_token{};
+    std::vector<extra_claim> id_token{};
+};
+
+/// Whether a claim is the profile's to write: an extra one cannot take its place (R98).
+///
+/// Optional registered claims such as `acr`, `amr` or `email` are the host's.
+constexpr bool is_reserved_claim(std::string_view name) noexcept {
+    constexpr std::array<std::string_view, 16> reserved{
+        "iss",   "sub", "aud",       "exp",     "nbf",    "iat", "jti", "scope", "client_id",
+        "nonce", "azp", "auth_time", "at_hash", "c_hash", "cnf", "act"};
+    return std::find(reserved.begin(), reserved.end(), name) != reserved.end();
+}
+
+} // namespace regrant::inline v0

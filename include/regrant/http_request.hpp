@@ -1,0 +1,74 @@
+// regrant/http_request.hpp - the parts of an HTTP request that the token endpoint reads.
+// floor 2
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "detail/ascii.hpp"
+#include "secret.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0 {
+
+/// A header as often as it came.
+class received_header {
+public:
+    void add(std::string_view value) {
+        differs_ = differs_ || (times_ != 0 && value != text_.reveal());
+        if (times_++ == 0) text_ = secret(value);
+    }
+
+    bool is_present() const noexcept { return times_ != 0; }
+    bool is_repeated() const noexcept { return times_ > 1; }
+    /// Whether it came twice with two values.
+    bool differs() const noexcept { return differs_; }
+    /// The first value, empty where there is none.
+    std::string_view text() const noexcept { return text_.reveal(); }
+
+private:
+    secret text_{};
+    std::size_t times_ = 0;
+    bool differs_ = false;
+};
+
+/// A request in words every web framework has. It owns its text: views into a framework's buffers dangled in trial.
+///
+///     regrant::http_request request;
+///     request.method = "POST";
+///     request.body = regrant::secret(framework_request.body);
+///     for (auto& [name, value] : framework_request.headers) request.header(name, value);
+struct http_request {
+    std::string method{};
+    /// What follows the `?` of the request target, encoded as it came.
+    secret query{};
+    secret body{};
+
+    received_header content_type{};
+    received_header authorization{};
+    received_header origin{};
+    received_header access_control_request_method{};
+
+    /// Offers a header, once for each time it came; those that nobody reads are passed over.
+    void header(std::string_view name, std::string_view value) {
+        if (received_header* known = find(name)) known->add(value);
+    }
+
+private:
+    received_header* find(std::string_view name) noexcept {
+        if (detail::equal_but_case(name, "content-type")) return &content_type;
+        if (detail::equal_but_case(name, "authorization")) return &authorization;
+        if (detail::equal_but_case(name, "origin")) return &origin;
+        if (detail::equal_but_case(name, "access-control-request-method")) return &access_control_request_method;
+        return nullptr;
+    }
+};
+
+/// The query of a request target: what stands behind its first `?`.
+constexpr std::string_view query_of(std::string_view target) noexcept {
+    const std::size_t mark = target.find('?');
+    return mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+}
+
+} // namespace regrant::inline v0

@@ -1,0 +1,175 @@
+// regrant/registrations.hpp - clients from a JSON array of RFC 7591 metadata.
+// floor 4
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "client.hpp"
+#include "client_policy.hpp"
+#include "clock.hpp"
+#include "detail/json.hpp"
+#include "error.hpp"
+#include "hash_client_secret.hpp"
+#include "result.hpp"
+#include "scope.hpp"
+#include "secret.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace regrant::inline v0 {
+
+namespace detail {
+
+/// Reads one registration; the first fault ends it.
+class registration_reader {
+public:
+    explicit registration_reader(const json_value& object) noexcept : object_(object) {}
+
+    result<client, setup_error> read() {
+        if (!object_.is<regrant_picojson::object>()) return unexpected(setup_error{"a client is not a JSON object"});
+        id_ = text("client_id", "");
+        if (id_.empty() && !fault_) fail("client_id is missing or empty");
+        const auto method = read_method();
+        const auto rotates = truth("rotate", true) ? rotation::rotate : rotation::echo;
+        const auto rules = client_policy::checked(method, rotates);
+        if (!rules) fail("a public client (token_endpoint_auth_method none) must rotate: RFC 9700 2.2.2");
+        if (fault_) return unexpected(std::move(*fault_));
+
+        client made{id_, *rules};
+        made.scope = read_scope();
+        made.secrets = read_secrets();
+        made.grant_types = texts("grant_types", {"refresh_token"});
+        made.allowed_origins = texts("allowed_origins", {});
+        made.audience = text("audience", "");
+        if (truth("lenient_basic", false)) made.decoding = basic_decoding::lenient;
+        if (const auto seconds = number("not_before"))
+            made.not_before = instant(std::chrono::seconds(*seconds));
+        if (!fault_) fault_ = fault_of(made);
+        if (fault_) return unexpected(std::move(*fault_));
+        return made;
+    }
+
+private:
+    void fail(std::string_view what) {
+        if (!fault_) fault_ = setup_error{"client \"" + id_ + "\": " + std::string(what)};
+    }
+
+    const json_value* member(const char* name) const {
+        const auto& members = object_.get<regrant_picojson::object>();
+        const auto found = members.find(name);
+        return found == members.end() ? nullptr : &found->second;
+    }
+
+    std::string text(const char* name, const char* otherwise) {
+        const json_value* found = member(name);
+        if (found == nullptr) return otherwise;
+        if (found->is<std::string>()) return found->get<std::string>();
+        fail(std::string(name) + " is not a string");
+        return {};
+    }
+
+    bool truth(const char* name, bool otherwise) {
+        const json_value* found = member(name);
+        if (found == nullptr) return otherwise;
+        if (found->is<bool>()) return found->get<bool>();
+        fail(std::string(name) + " is neither true nor false");
+        return otherwise;
+    }
+
+    /// Whole seconds since 1970.
+    std::optional<std::int64_t> number(const char* name) {
+        // The year 9999: beyond it a sum with a lifetime could not be counted.
+        constexpr std::int64_t latest = 253402300799;
+        const json_value* found = member(name);
+        if (found == nullptr) return std::nullopt;
+        if (found->is<std::int64_t>()) {
+            const std::int64_t seconds = found->get<std::int64_t>();
+            if (seconds >= 0 && seconds <= latest) return seconds;
+        }
+        fail(std::string(name) + " is not a number of whole seconds since 1970");
+        return std::nullopt;
+    }
+
+    std::vector<std::string> texts(const char* name, std::vector<std::string> otherwise) {
+        const json_value* found = member(name);
+        if (found == nullptr) return otherwise;
+        std::vector<std::string> values;
+        if (found->is<regrant_picojson::array>()) {
+            for (const json_value& each : found->get<regrant_picojson::array>()) {
+                if (each.is<std::string>()) values.push_back(each.get<std::string>());
+                else fail(std::string(name) + " holds something that is no string");
+            }
+        } else {
+            fail(std::string(name) + " is not an array of strings");
+        }
+        return values;
+    }
+
+    auth_method read_method() {
+        // RFC 7591 2: "If unspecified or omitted, the default is "client_secret_basic""
+        const std::string name = text("token_endpoint_auth_method", "client_secret_basic");
+        for (const auto method : {auth_method::client_secret_basic, auth_method::client_secret_post, auth_method::none})
+            if (name == to_string(method)) return method;
+        fail("token_endpoint_auth_method must be client_secret_post, client_secret_basic or none");
+        return auth_method::client_secret_basic;
+    }
+
+    scope read_scope() {
+        auto parsed = scope::parse(text("scope", ""));
+        if (!parsed) fail("scope is missing, or not words with one space between two");
+        return parsed.value_or(scope());
+    }
+
+    std::vector<client_secret> read_secrets() {
+        std::vector<std::string> plain;
+        const json_value* found = member("client_secret");
+        if (found != nullptr && found->is<std::string>()) plain.push_back(found->get<std::string>());
+        else plain = texts("client_secret", {});
+        // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
+        const auto expiry = number("client_secret_expires_at");
+        std::vector<client_secret> secrets;
+        for (std::string& each : plain) {
+            if (each.empty()) fail("client_secret is empty");
+            const auto hashed = hash_client_secret(each);
+            wipe(each.data(), each.size());
+            if (!hashed) fail("client_secret could not be hashed");
+            else secrets.push_back({*hashed});
+            if (hashed && expiry && *expiry != 0)
+                secrets.back().expires_at = instant(std::chrono::seconds(*expiry));
+        }
+        return secrets;
+    }
+
+    const json_value& object_;
+    std::string id_;
+    std::optional<setup_error> fault_;
+};
+
+} // namespace detail
+
+/// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
+/// rolling over), `client_secret_expires_at`, `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's
+/// own `rotate`, `allowed_origins`, `audience`, `not_before` (seconds since 1970), `lenient_basic`.
+///
+/// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
+/// \par Errors
+/// text that is not one JSON array; a registration that makes no sense, by its client's name
+inline result<std::vector<client>, setup_error> parse_registrations(std::string_view json) {
+    const auto parsed = detail::parse_json(json);
+    if (!parsed || !parsed->is<regrant_picojson::array>())
+        return unexpected(setup_error{"the registrations are not one JSON array"});
+    std::vector<client> clients;
+    for (const detail::json_value& each : parsed->get<regrant_picojson::array>()) {
+        auto made = detail::registration_reader(each).read();
+        if (!made) return unexpected(std::move(made).error());
+        clients.push_back(std::move(*made));
+    }
+    return clients;
+}
+
+} // namespace regrant::inline v0

@@ -1,0 +1,238 @@
+// regrant/token_endpoint.hpp - answers POST /oauth2/token over a store that answers at once.
+// floor 6
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "client_authentication.hpp"
+#include "client_registry.hpp"
+#include "clock.hpp"
+#include "decision.hpp"
+#include "detail/caught.hpp"
+#include "error.hpp"
+#include "form.hpp"
+#include "hash_client_secret.hpp"
+#include "hooks.hpp"
+#include "http_reply.hpp"
+#include "http_request.hpp"
+#include "login.hpp"
+#include "policy.hpp"
+#include "random.hpp"
+#include "refresh_grant.hpp"
+#include "result.hpp"
+#include "token_keyring.hpp"
+#include "token_request.hpp"
+#include "token_store.hpp"
+
+#include <cstddef>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace regrant::inline v0 {
+
+/// How an endpoint behaves, beside its parts.
+struct endpoint_settings {
+    regrant::policy policy{};
+    reply_settings replies{};
+    form_limits limits{};
+};
+
+/// The token endpoint: one call per HTTP request.
+///
+///     regrant::token_endpoint endpoint(store, registry, issuer, std::move(keyring));
+///     regrant::http_reply reply = endpoint.respond(std::move(request));
+///
+/// Store, registry, issuer, hooks and random source outlive it. `respond` may be called from many threads at once if
+/// theirs may. Nothing is thrown out of it.
+template <class Store, class Registry, class Issuer, class Hooks = no_hooks, class Random = const system_random>
+class token_endpoint {
+public:
+    token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                   endpoint_settings settings = {})
+        requires std::is_same_v<Hooks, no_hooks> && std::is_same_v<Random, const system_random>
+        : token_endpoint(store, registry, issuer, std::move(keyring), std::move(settings), nobody()) {}
+
+    token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                   endpoint_settings settings, Hooks& hooks)
+        requires std::is_same_v<Random, const system_random>
+        : token_endpoint(store, registry, issuer, std::move(keyring), std::move(settings), hooks, system()) {}
+
+    token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                   endpoint_settings settings, Hooks& hooks, Random& random)
+        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+        detail::explain_token_store<Store>();
+        detail::explain_client_registry<Registry>();
+        detail::explain_token_issuer<Issuer>();
+        detail::explain_hooks<Hooks>();
+    }
+
+    /// Answers a request to the token endpoint, whatever it is.
+    ///
+    /// \param request  taken over: its text is decoded where it stands, and wiped
+    /// \param now      the one reading of the clock
+    /// \par RFC 6749 3.2, 5, 6
+    template <class S = Store> http_reply respond(http_request request, instant now = current_time()) {
+        const secret origin(request.origin.text());
+        if (is_preflight(request)) return preflight(origin.reveal());
+        const bool is_head = request.method == "HEAD";
+        visit seen{{now}, {}, {}};
+        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
+        if (may_read(origin.reveal(), seen)) expose_to(reply, origin.reveal());
+        // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
+        if (is_head) reply.body.clear();
+        if (!answer) {
+            seen.made.refused = answer.error().why;
+            seen.made.detail = answer.error().detail;
+        }
+        detail::observe(hooks_, seen.made);
+        return reply;
+    }
+
+    /// Issues the first tokens of a login; the host has authenticated the user, and the client where it is
+    /// confidential.
+    ///
+    /// \par Errors
+    /// as `begin_family`; `invalid_client` for an unknown client
+    template <class S = Store>
+    result<token_response, refusal> issue(const login& who, instant now = current_time()) {
+        decision made{now};
+        made.client_id = who.client_id;
+        auto answer = detail::caught(
+            [&]() -> result<token_response, refusal> {
+                auto known = registry_.find(who.client_id);
+                if (!known) return unavailable(reason::registry_unavailable, known.error());
+                if (!*known) return unexpected(refusal{reason::client_unknown});
+                return begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who, now, made);
+            },
+            failed());
+        if (!answer) {
+            made.refused = answer.error().why;
+            made.detail = answer.error().detail;
+        }
+        detail::observe(hooks_, made);
+        return answer;
+    }
+
+    /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
+    ///
+    /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
+    template <class S = Store> result<void, outage> revoke(std::string_view refresh_token) {
+        return detail::caught(
+            [&]() -> result<void, outage> {
+                auto opened = keyring_.open(refresh_token);
+                if (!opened) return unexpected(std::move(opened).error());
+                if (!*opened) return {};
+                return store_.revoke((*opened)->key);
+            },
+            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+    }
+
+    /// Logs a user out everywhere: after a password change, say.
+    /// \return how many families it ended
+    template <class S = Store>
+        requires can_revoke_subject<S>
+    result<std::size_t, outage> revoke_subject(std::string_view subject) {
+        return detail::caught([&] { return store_.revoke_subject(subject); },
+                              [](const char* what) -> result<std::size_t, outage> {
+                                  return unexpected(outage{what});
+                              });
+    }
+
+private:
+    using answer_type = result<token_response, refusal>;
+
+    /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
+    struct visit {
+        decision made;
+        client_ptr client;
+        secret client_id;
+    };
+
+    static Hooks& nobody() noexcept {
+        static Hooks none;
+        return none;
+    }
+    static Random& system() noexcept {
+        static Random source;
+        return source;
+    }
+
+    unexpected<refusal> unavailable(reason why, outage& cause) const {
+        return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
+    }
+
+    auto failed() const {
+        return [this](const char* what) -> answer_type {
+            outage cause{what};
+            return unavailable(reason::out_of_memory, cause);
+        };
+    }
+
+    answer_type answer_to(http_request request, visit& seen, instant now) {
+        auto asked = token_request::parse(std::move(request), settings_.limits);
+        if (!asked) return unexpected(std::move(asked).error());
+        auto client = authenticate(*asked, seen, now);
+        if (!client) return unexpected(std::move(client).error());
+        refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        return grant.respond({*client, asked->refresh_token(), asked->scope()}, now, seen.made);
+    }
+
+    result<authenticated_client, refusal> authenticate(const token_request& asked, visit& seen, instant now) {
+        using namespace client_authentication;
+        auto identifying = begin(asked, now);
+        if (!identifying) return unexpected(std::move(identifying).error());
+        seen.client_id = secret(identifying->ask());
+        seen.made.client_id = seen.client_id.reveal();
+
+        auto known = registry_.find(identifying->ask());
+        if (!known) return unavailable(reason::registry_unavailable, known.error());
+        seen.client = *known;
+        auto identified = (*std::move(identifying)).with(*std::move(known));
+        if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
+        if (auto* authenticated = std::get_if<authenticated_client>(&identified)) return std::move(*authenticated);
+
+        auto& proving = *std::get_if<proving_secret>(&identified);
+        auto match = match_client_secret(proving.ask());
+        if (!match) return unavailable(reason::crypto_unavailable, match.error());
+        return std::move(proving).with(*match);
+    }
+
+    /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
+    /// understood. It uses `OPTIONS` as method".
+    bool is_preflight(const http_request& request) const noexcept {
+        return settings_.replies.cross_origin == cross_origin::on && request.method == "OPTIONS" &&
+               request.origin.is_present() && request.access_control_request_method.is_present();
+    }
+
+    http_reply preflight(std::string_view origin) {
+        return is_anybodys(origin) ? preflight_reply(origin) : http_reply{http_status::no_content};
+    }
+
+    /// Until the client is known, any client's origin will do; then it must be the client's own (R115).
+    bool may_read(std::string_view origin, const visit& seen) {
+        if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) return false;
+        return seen.client ? seen.client->allows_origin(origin) : is_anybodys(origin);
+    }
+
+    /// A registry that does not answer allows nobody.
+    bool is_anybodys(std::string_view origin) {
+        return detail::caught(
+            [&] {
+                const auto allowed = registry_.allows_origin(origin);
+                return allowed && *allowed;
+            },
+            [](const char*) { return false; });
+    }
+
+    Store& store_;
+    Registry& registry_;
+    Issuer& issuer_;
+    token_keyring keyring_;
+    endpoint_settings settings_;
+    Hooks& hooks_;
+    Random& random_;
+};
+
+} // namespace regrant::inline v0
