@@ -1,0 +1,47 @@
+# tests/packages.sh - sourced by tests/run and tests/demo: what they need of the machine.
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+
+# Debian's Python modules belong to Debian's Python, which need not be the first one on PATH.
+find_python() { if [ -x /usr/bin/python3 ]; then PYTHON=/usr/bin/python3; else PYTHON=python3; fi; }
+find_python
+
+# has PACKAGE - whether what the package brings is here, from wherever it came.
+has() {
+    case $1 in
+        git | g++ | cmake | meson | pkg-config | python3 | curl | openssl | sqlite3) command -v "$1" ;;
+        clang) command -v clang++ ;;
+        ninja-build) command -v ninja ;;
+        libssl-dev) has_header openssl/evp.h ;;
+        picojson-dev) has_header picojson.h || has_header picojson/picojson.h ;;
+        doctest-dev) has_header doctest/doctest.h ;;
+        libcpp-httplib-dev) has_header httplib.h ;;
+        libsqlite3-dev) has_header sqlite3.h ;;
+        libclang-rt-dev) echo 'int main() {}' | clang++ -fsanitize=address -x c++ - -o /dev/null ;;
+        python3-*) "$PYTHON" -c "import $(tr - _ <<<"${1#python3-}")" ;;
+        *) false ;;
+    esac >/dev/null 2>&1
+}
+
+has_header() { echo "#include <$1>" | "${CXX:-g++}" -E -x c++ - >/dev/null 2>&1; }
+
+# need PACKAGE... - installs what is missing, or says what is and ends the script.
+need() {
+    local package missing=() sudo=()
+    for package; do has "$package" || missing+=("$package"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+    if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
+        echo "missing, by the names of their Debian packages: ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "installing ${missing[*]}"
+    # An old package list names files that are gone, hence the update.
+    if ! { "${sudo[@]}" apt-get update -qq &&
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null; then
+        echo "could not install: ${missing[*]}" >&2
+        exit 1
+    fi
+    find_python
+}
