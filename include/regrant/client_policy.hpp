@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -63,8 +64,9 @@ private:
     static constexpr bool is_safe(auth_method method, regrant::rotation rotation) noexcept {
         return method != auth_method::none || rotation == regrant::rotation::rotate;
     }
-    /// Not constexpr: to reach it in a constant is the compiler's error, and its name the message.
-    static void a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2() noexcept {}
+    /// Not constexpr: to reach it in a constant is the compiler's error, and its name the message. It ends the program
+    /// because clang 14 lets a constant at namespace scope pass, and makes it at run time.
+    [[noreturn]] static void a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2() noexcept { std::abort(); }
 
     auth_method method_;
     regrant::rotation rotation_;

@@ -102,7 +102,7 @@ enum class reason : std::uint8_t {
     issuer_unavailable,
     random_unavailable,
     crypto_unavailable,
-    out_of_memory,
+    exception_caught,
 };
 
 /// What a reason looks like: its private name, its public code and status, its public words.
@@ -178,7 +178,7 @@ inline constexpr refusal_form refusal_forms[] = {
     {reason::issuer_unavailable, "issuer_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::random_unavailable, "random_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::crypto_unavailable, "crypto_unavailable", temporarily_unavailable, service_unavailable, try_again},
-    {reason::out_of_memory, "out_of_memory", temporarily_unavailable, service_unavailable, try_again},
+    {reason::exception_caught, "exception_caught", temporarily_unavailable, service_unavailable, try_again},
 };
 
 } // namespace detail

@@ -73,21 +73,9 @@ public:
     /// \param now      the one reading of the clock
     /// \par RFC 6749 3.2, 5, 6
     template <class S = Store> http_reply respond(http_request request, instant now = current_time()) {
-        const secret origin(request.origin.text());
-        if (is_preflight(request)) return preflight(origin.reveal());
-        const bool is_head = request.method == "HEAD";
-        visit seen{{now}, {}, {}};
-        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
-        http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
-        if (may_read(origin.reveal(), seen)) expose_to(reply, origin.reveal());
-        // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
-        if (is_head) reply.body.clear();
-        if (!answer) {
-            seen.made.refused = answer.error().why;
-            seen.made.detail = answer.error().detail;
-        }
-        detail::observe(hooks_, seen.made);
-        return reply;
+        // Memory that runs out even while an error is put into words leaves a bare 503.
+        return detail::caught([&] { return judged(std::move(request), now); },
+                              [](const char*) { return http_reply{http_status::service_unavailable}; });
     }
 
     /// Issues the first tokens of a login; the host has authenticated the user, and the client where it is
@@ -107,11 +95,7 @@ public:
                 return begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who, now, made);
             },
             failed());
-        if (!answer) {
-            made.refused = answer.error().why;
-            made.detail = answer.error().detail;
-        }
-        detail::observe(hooks_, made);
+        tell(made, answer);
         return answer;
     }
 
@@ -166,8 +150,30 @@ private:
     auto failed() const {
         return [this](const char* what) -> answer_type {
             outage cause{what};
-            return unavailable(reason::out_of_memory, cause);
+            return unavailable(reason::exception_caught, cause);
         };
+    }
+
+    http_reply judged(http_request request, instant now) {
+        const secret origin(request.origin.text());
+        if (is_preflight(request)) return preflight(origin.reveal());
+        const bool is_head = request.method == "HEAD";
+        visit seen{{now}, {}, {}};
+        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
+        if (may_read(origin.reveal(), seen)) expose_to(reply, origin.reveal());
+        // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
+        if (is_head) reply.body.clear();
+        tell(seen.made, answer);
+        return reply;
+    }
+
+    void tell(decision& made, const answer_type& answer) noexcept {
+        if (!answer) {
+            made.refused = answer.error().why;
+            made.detail = answer.error().detail;
+        }
+        detail::observe(hooks_, made);
     }
 
     answer_type answer_to(http_request request, visit& seen, instant now) {

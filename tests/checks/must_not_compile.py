@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Compiles what must not compile, on g++ and clang++, and holds the first error line against the message it owes."""
+# SPDX-License-Identifier: MIT
+import concurrent.futures
+import pathlib
+import shutil
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+STORE = """
+#include <regrant/token_endpoint.hpp>
+#include <regrant/client_list.hpp>
+#include <regrant/memory_store.hpp>
+using namespace regrant;
+struct issuer { result<minted_tokens, outage> mint(const mint_order&); };
+%s
+void use(store& s, client_list& c, issuer& i, token_keyring k, hooks h) {
+    token_endpoint endpoint(s, c, i, std::move(k), {}, h);
+    (void)endpoint.respond({});
+}
+"""
+
+# name, what must not compile, what the first error line says
+CASES = [
+    ("a store without advance is told its signature",
+     STORE % """struct store {
+    result<insert_outcome, outage> insert(const grant&);
+    result<std::optional<grant>, outage> find(const row_key&);
+    result<void, outage> revoke(const row_key&);
+};
+using hooks = no_hooks;""",
+     "a token_store needs: result<advance_outcome, outage> advance(const row_key&, generation expected"),
+    ("a store whose find gives a bare grant is told its signature",
+     STORE % """struct store : memory_store { result<grant, outage> find(const row_key&); };
+using hooks = no_hooks;""",
+     "a token_store needs: result<std::optional<grant>, outage> find(const row_key&)"),
+    ("a hook with a slip in its signature is not passed over (R46)",
+     STORE % """using store = memory_store;
+struct hooks { account_standing check_account(const grant&, const client&); };""",
+     "the hook is: result<account_standing, outage> check_account"),
+    ("an event hook that may throw is refused (R75)",
+     STORE % """using store = memory_store;
+struct hooks { void observe(const decision&); };""",
+     "the hook is: void observe(const decision& made) noexcept"),
+    ("a public client in code that does not rotate (R37, 9700 2.2.2)",
+     """#include <regrant/client.hpp>
+regrant::client spa() { return {"spa", {regrant::auth_method::none, regrant::rotation::echo}}; }""",
+     ("a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2", "call to consteval function")),
+    ("a secret that is printed (R75)",
+     """#include <regrant/secret.hpp>
+#include <ostream>
+void print(std::ostream& to, const regrant::secret& s) { to << s; }""",
+     ("deleted",)),
+    ("secrets that are compared with == (R31)",
+     """#include <regrant/secret.hpp>
+bool same(const regrant::secret& a, const regrant::secret& b) { return a == b; }""",
+     ("deleted",)),
+    ("a secret that is copied without a word (R31)",
+     """#include <regrant/secret.hpp>
+regrant::secret copy(const regrant::secret& s) { return s; }""",
+     ("deleted",)),
+    ("a lifetime that is a naked number (R99)",
+     """#include <regrant/policy.hpp>
+regrant::policy_settings naked() { regrant::policy_settings s; s.retry_window = 30; return s; }""",
+     ("no match for", "no viable overloaded")),
+    ("a step of the refresh grant that is taken twice (R52)",
+     """#include <regrant/refresh_flow.hpp>
+auto twice(regrant::refresh_flow::writing_generation& step) { return step.with(regrant::advance_outcome::advanced); }""",
+     ("discards qualifiers", "is an lvalue")),
+]
+
+
+def judge(case, compiler):
+    name, source, expected = case
+    done = subprocess.run([compiler, "-std=c++20", f"-I{TOP / 'include'}", "-fsyntax-only", "-x", "c++", "-"],
+                          input=source, capture_output=True, text=True)
+    first = next((line for line in done.stderr.splitlines() if "error:" in line), "it compiles")
+    good = done.returncode != 0 and any(words in first for words in ([expected] if isinstance(expected, str) else expected))
+    return f"ok   {compiler}: {name}" if good else f"FAIL {compiler}: {name}\n     {first}"
+
+
+def main():
+    compilers = [each for each in ("g++", "clang++") if shutil.which(each)]
+    jobs = [(case, compiler) for case in CASES for compiler in compilers]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        lines = list(pool.map(lambda job: judge(*job), jobs))
+    print("\n".join(lines))
+    failed = sum(line.startswith("FAIL") for line in lines)
+    print(f"{len(lines) - failed} passed, {failed} failed")
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()
