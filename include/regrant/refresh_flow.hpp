@@ -277,7 +277,8 @@ inline writing_generation minting_tokens::with(minted_tokens minted) && {
 inline std::variant<token_response, reloading_grant, refusal>
 writing_generation::with(advance_outcome outcome) && {
     if (outcome == advance_outcome::advanced) return std::move(so_far_.answer);
-    if (so_far_.reloads == most_reloads) return refused(reason::store_contended);
+    if (so_far_.reloads == most_reloads)
+        return refusal{reason::store_contended, {}, so_far_.rules->retry_after()};
     ++so_far_.reloads;
     return reloading_grant(std::move(so_far_));
 }

@@ -30,7 +30,7 @@ public:
     using error_type = E;
 
     template <class U = T>
-        requires std::is_constructible_v<T, U&&> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
+        requires std::is_convertible_v<U&&, T> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
     constexpr result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
     template <class G>

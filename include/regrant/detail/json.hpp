@@ -114,12 +114,51 @@ public:
     }
 };
 
+/// RFC 8259 6: number = [ minus ] int [ frac ] [ exp ]
+constexpr bool is_json_number(std::string_view text) noexcept {
+    const auto digits = [&] {
+        const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+        text.remove_prefix(count);
+        return count;
+    };
+    if (text.starts_with('-')) text.remove_prefix(1);
+    const bool leads_with_zero = text.starts_with('0');
+    const std::size_t whole = digits();
+    if (whole == 0 || (leads_with_zero && whole != 1)) return false;
+    if (text.starts_with('.')) {
+        text.remove_prefix(1);
+        if (digits() == 0) return false;
+    }
+    if (text.starts_with('e') || text.starts_with('E')) {
+        text.remove_prefix(1);
+        if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+        if (digits() == 0) return false;
+    }
+    return text.empty();
+}
+
+/// Whether all numbers of a JSON text keep to the grammar: picojson takes what strtod takes, `01` and `1.` too.
+constexpr bool has_strict_numbers(std::string_view text) noexcept {
+    bool in_string = false;
+    while (!text.empty()) {
+        std::size_t length = 1;
+        if (in_string && text[0] == '\\') length = std::min<std::size_t>(2, text.size());
+        else if (text[0] == '"') in_string = !in_string;
+        else if (!in_string && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) {
+            length = std::min(text.find_first_not_of("+-.0123456789eE"), text.size());
+            if (!is_json_number(text.substr(0, length))) return false;
+        }
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 /// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep.
 ///
 /// \return nothing for anything else; no exception leaves
 inline std::optional<json_value> parse_json(std::string_view text) {
     constexpr std::size_t deepest = 32;
-    if (!is_utf8(text)) return std::nullopt;
+    if (!is_utf8(text) || !has_strict_numbers(text)) return std::nullopt;
     try {
         json_value value;
         strict_json_context context(&value, deepest);

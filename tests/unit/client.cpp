@@ -1,0 +1,82 @@
+#include <regrant/client.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+namespace {
+
+using regrant::auth_method;
+using regrant::client;
+using regrant::client_policy;
+
+client web() {
+    client made{"web", client_policy(auth_method::client_secret_post)};
+    made.secrets.resize(1);
+    return made;
+}
+
+client spa() { return {"spa", client_policy(auth_method::none)}; }
+
+} // namespace
+
+TEST_CASE("a client may use what it is registered for, by default this grant alone (R30)") {
+    CHECK(web().may_use("refresh_token"));
+    CHECK_FALSE(web().may_use("Refresh_token"));
+    CHECK_FALSE(web().may_use("authorization_code"));
+    client other = web();
+    other.grant_types = {"client_credentials"};
+    CHECK_FALSE(other.may_use("refresh_token"));
+}
+
+TEST_CASE("an origin is registered as it is written (R115)") {
+    client made = spa();
+    CHECK_FALSE(made.allows_origin(""));
+    made.allowed_origins = {"https://app.example"};
+    CHECK(made.allows_origin("https://app.example"));
+    for (const char* other : {"https://app.example:443", "http://app.example", "https://app.example.evil", "null", ""})
+        CHECK_FALSE(made.allows_origin(other));
+}
+
+TEST_CASE("a registration without mistakes has no fault, with one secret or two (R31)") {
+    CHECK_FALSE(fault_of(web()).has_value());
+    CHECK_FALSE(fault_of(spa()).has_value());
+    client rolling = web();
+    rolling.secrets.resize(2);
+    CHECK_FALSE(fault_of(rolling).has_value());
+}
+
+TEST_CASE("a fault of a registration names its client (R31, 6749 2.3.1)") {
+    client without = web();
+    without.secrets.clear();
+    client crowded = web();
+    crowded.secrets.resize(3);
+    client with = spa();
+    with.secrets.resize(1);
+    for (const client& bad : {without, crowded, with}) {
+        const auto fault = fault_of(bad);
+        REQUIRE(fault);
+        CHECK(fault->message.find(bad.client_id) != std::string::npos);
+    }
+}
+
+TEST_CASE("a client_id is printable ASCII (6749 A.1)") {
+    for (const char* id : {"", "a\n", "a\x7F", "\xC3\xA9", "a\tb"}) {
+        client made = web();
+        made.client_id = id;
+        const auto fault = fault_of(made);
+        REQUIRE(fault);
+        // What the fault says is printed: it must not carry the bytes that were refused.
+        for (const char c : fault->message) CHECK((c >= 0x20 && c <= 0x7E));
+    }
+    client spaced = web();
+    spaced.client_id = "a client~!";
+    CHECK_FALSE(fault_of(spaced).has_value());
+}
+
+TEST_CASE("Basic is decoded strictly, and secrets never expire, unless a client says otherwise (R18, R19, R31)") {
+    CHECK(web().decoding == regrant::basic_decoding::strict);
+    CHECK_FALSE(web().secrets.front().expires_at.has_value());
+    CHECK_FALSE(web().not_before.has_value());
+}

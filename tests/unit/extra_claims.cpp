@@ -1,0 +1,26 @@
+#include <regrant/extra_claims.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <string_view>
+
+using regrant::extra_claim;
+using regrant::is_reserved_claim;
+
+TEST_CASE("a claim of the host's own is a name with its value as JSON (7519 4.3)") {
+    CHECK(extra_claim("role", "editor").name() == "role");
+    CHECK(extra_claim("role", "editor").json() == R"("editor")");
+    CHECK(extra_claim("role", std::string_view("a\"b")).json() == R"("a\"b")");
+    CHECK(extra_claim("level", std::int64_t{4294967296}).json() == "4294967296");
+    CHECK(extra_claim("paid", true).json() == "true");
+    CHECK(extra_claim::from_json("groups", R"(["a","b"])").json() == R"(["a","b"])");
+}
+
+TEST_CASE("a claim the profile writes is not the host's to set (R98, 7519 4.1, 9068 2.2)") {
+    for (const std::string_view name : {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "client_id", "nonce",
+                                        "azp", "auth_time", "at_hash"})
+        CHECK(is_reserved_claim(name));
+    for (const std::string_view name : {"", "acr", "amr", "email", "role", "ISS", "issuer", "exp "})
+        CHECK_FALSE(is_reserved_claim(name));
+}

@@ -1,0 +1,153 @@
+#include <regrant/registrations.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using regrant::auth_method;
+using regrant::client;
+using regrant::parse_registrations;
+using regrant::rotation;
+
+regrant::instant at(std::int64_t seconds) { return regrant::instant(std::chrono::seconds(seconds)); }
+
+/// The one client of a good text.
+client only(std::string_view json) {
+    auto made = parse_registrations(json);
+    REQUIRE_MESSAGE(made.has_value(), json);
+    REQUIRE(made->size() == 1);
+    return made->front();
+}
+
+bool keeps(const client& of, std::size_t place, std::string_view secret) {
+    return of.secrets.at(place).hash.sha256 == regrant::hash_client_secret(secret)->sha256;
+}
+
+} // namespace
+
+TEST_CASE("a client that says little is confidential, sends Basic and rotates (7591 2, R37)") {
+    const client made = only(R"([{"client_id":"web","client_secret":"s","scope":"openid email"}])");
+    CHECK(made.client_id == "web");
+    CHECK(made.policy.method() == auth_method::client_secret_basic);
+    CHECK(made.policy.rotation() == rotation::rotate);
+    CHECK(made.scope.text() == "openid email");
+    CHECK(made.grant_types == std::vector<std::string>{"refresh_token"});
+    CHECK(made.allowed_origins.empty());
+    CHECK(made.audience.empty());
+    CHECK(made.decoding == regrant::basic_decoding::strict);
+    CHECK_FALSE(made.not_before.has_value());
+    REQUIRE(made.secrets.size() == 1);
+    CHECK_FALSE(made.secrets[0].expires_at.has_value());
+}
+
+TEST_CASE("every member of a registration is read (7591 2)") {
+    const client made = only(R"([{"client_id":"web","client_secret":"s","client_secret_expires_at":4294967297,
+        "token_endpoint_auth_method":"client_secret_post","rotate":false,"scope":"openid",
+        "grant_types":["authorization_code","refresh_token"],"allowed_origins":["https://app.example"],
+        "audience":"https://api.example","not_before":4294967298,"lenient_basic":true}])");
+    CHECK(made.policy.method() == auth_method::client_secret_post);
+    CHECK(made.policy.rotation() == rotation::echo);
+    CHECK(made.grant_types == std::vector<std::string>{"authorization_code", "refresh_token"});
+    CHECK(made.allowed_origins == std::vector<std::string>{"https://app.example"});
+    CHECK(made.audience == "https://api.example");
+    CHECK(made.decoding == regrant::basic_decoding::lenient);
+    // Times past 2106 (R99).
+    CHECK(made.not_before == at(4294967298));
+    CHECK(made.secrets.at(0).expires_at == at(4294967297));
+}
+
+TEST_CASE("of a client's secrets their hashes are kept, one or two at a time (R31)") {
+    const client one = only(R"([{"client_id":"web","client_secret":"a+b%c:d","scope":"x"}])");
+    CHECK(keeps(one, 0, "a+b%c:d"));
+    const client two = only(R"([{"client_id":"web","client_secret":["old","new"],"scope":"x"}])");
+    REQUIRE(two.secrets.size() == 2);
+    CHECK(keeps(two, 0, "old"));
+    CHECK(keeps(two, 1, "new"));
+}
+
+TEST_CASE("a secret that expires at 0 does not expire (7591 3.2.1, R31)") {
+    const client made =
+        only(R"([{"client_id":"web","client_secret":"s","client_secret_expires_at":0,"scope":"x"}])");
+    CHECK_FALSE(made.secrets.at(0).expires_at.has_value());
+}
+
+TEST_CASE("a public client has no secret and must rotate (R37, 9700 2.2.2)") {
+    const client made = only(R"([{"client_id":"spa","token_endpoint_auth_method":"none","scope":"x"}])");
+    CHECK(made.policy.is_public());
+    CHECK(made.secrets.empty());
+
+    const auto echoes =
+        parse_registrations(R"([{"client_id":"spa","token_endpoint_auth_method":"none","rotate":false,"scope":"x"}])");
+    REQUIRE_FALSE(echoes);
+    CHECK(echoes.error().message.find("spa") != std::string::npos);
+    CHECK_FALSE(parse_registrations(
+        R"([{"client_id":"spa","token_endpoint_auth_method":"none","client_secret":"s","scope":"x"}])"));
+}
+
+TEST_CASE("a registration that makes no sense is refused by its client's name (7591 2)") {
+    for (const std::string_view members :
+         {R"("scope":"x")", R"("client_secret":"","scope":"x")", R"("client_secret":[],"scope":"x")",
+          R"("client_secret":["a",""],"scope":"x")", R"("client_secret":["a","b","c"],"scope":"x")",
+          R"("client_secret":["a",1],"scope":"x")", R"("client_secret":7,"scope":"x")",
+          R"("client_secret":null,"scope":"x")",
+          R"("client_secret":"s")", R"("client_secret":"s","scope":"")", R"("client_secret":"s","scope":"a  b")",
+          R"("client_secret":"s","scope":["a"])",
+          R"("client_secret":"s","scope":"x","token_endpoint_auth_method":"private_key_jwt")",
+          R"("client_secret":"s","scope":"x","token_endpoint_auth_method":"NONE")",
+          R"("client_secret":"s","scope":"x","token_endpoint_auth_method":1)",
+          R"("client_secret":"s","scope":"x","rotate":"no")", R"("client_secret":"s","scope":"x","lenient_basic":1)",
+          R"("client_secret":"s","scope":"x","grant_types":"refresh_token")",
+          R"("client_secret":"s","scope":"x","allowed_origins":[1])",
+          R"("client_secret":"s","scope":"x","audience":["a"])",
+          R"("client_secret":"s","scope":"x","not_before":-1)", R"("client_secret":"s","scope":"x","not_before":1.5)",
+          R"("client_secret":"s","scope":"x","not_before":"1")",
+          R"("client_secret":"s","scope":"x","not_before":9223372036854775807)",
+          R"("client_secret":"s","scope":"x","client_secret_expires_at":-1)",
+          R"("client_secret":"s","scope":"x","client_secret_expires_at":1e300)"}) {
+        CAPTURE(members);
+        const auto made = parse_registrations(R"([{"client_id":"the-bad-one",)" + std::string(members) + "}]");
+        REQUIRE_FALSE(made);
+        CHECK_MESSAGE(made.error().message.find("the-bad-one") != std::string::npos, made.error().message);
+    }
+}
+
+TEST_CASE("a client needs an id of printable ASCII (6749 A.1)") {
+    for (const std::string_view id : {R"("")", "1", "null", R"("a\nb")", R"("\u0000")", "\"\xC3\xA9\""})
+        CHECK_FALSE(parse_registrations(R"([{"client_secret":"s","scope":"x","client_id":)" + std::string(id) + "}]"));
+    CHECK_FALSE(parse_registrations(R"([{"client_secret":"s","scope":"x"}])"));
+}
+
+TEST_CASE("text that is not one JSON array of objects is refused, and throws nothing (8259)") {
+    for (const std::string_view json : {"", "{}", "null", "[", "[1]", "[null]", "[[]]", "[] []", "[{}]x", "[1e999]",
+                                        "[{\"client_id\":\"\xFF\"}]"})
+        CHECK_FALSE(parse_registrations(json));
+    CHECK(parse_registrations(" [] ")->empty());
+}
+
+TEST_CASE("a member that stands twice is refused: which one counts would be a guess (8259 4)") {
+    CHECK_FALSE(parse_registrations(
+        R"([{"client_id":"web","client_secret":"s","scope":"x","rotate":true,"rotate":false}])"));
+}
+
+TEST_CASE("metadata for somebody else is passed over, and clients keep their order (7591 2)") {
+    const auto made = parse_registrations(
+        R"([{"client_id":"b","client_secret":"s","scope":"x","client_name":"B","contacts":["b@example"],"jwks":{}},
+            {"client_id":"a","token_endpoint_auth_method":"none","scope":"x","redirect_uris":["https://a"]}])");
+    REQUIRE(made);
+    REQUIRE(made->size() == 2);
+    CHECK((*made)[0].client_id == "b");
+    CHECK((*made)[1].client_id == "a");
+}
+
+TEST_CASE("no secret stands in the words of a fault (R76)") {
+    const auto made = parse_registrations(R"([{"client_id":"web","client_secret":"hunter2"}])");
+    REQUIRE_FALSE(made);
+    CHECK(made.error().message.find("hunter2") == std::string::npos);
+}
