@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -30,25 +29,26 @@ enum class rotation : std::uint8_t { rotate, echo };
 /// An authentication method with a rotation that is safe for it.
 ///
 /// A public client's token must rotate: a stolen one is otherwise good for its whole life and nobody notices.
-/// A constant that breaks this does not compile:
 ///
-///     client_policy web{auth_method::client_secret_post, rotation::echo};
-///     client_policy spa{auth_method::none};                     // rotates
-///     client_policy bad{auth_method::none, rotation::echo};     // error
+///     auto web = client_policy::of<auth_method::client_secret_post, rotation::echo>();
+///     auto spa = client_policy::of<auth_method::none>();                     // rotates
+///     auto bad = client_policy::of<auth_method::none, rotation::echo>();     // does not compile
 ///
 /// \par RFC 9700 2.2.2, 4.14.2 (R37)
 class client_policy {
 public:
-    consteval client_policy(auth_method method, regrant::rotation rotation = regrant::rotation::rotate)
-        : method_(method), rotation_(rotation) {
-        if (!is_safe(method, rotation)) a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2();
+    /// For a client written in code.
+    template <auth_method Method, regrant::rotation Rotation = regrant::rotation::rotate>
+    static constexpr client_policy of() noexcept {
+        static_assert(is_safe(Method, Rotation), "a public client must rotate its refresh token (RFC 9700 2.2.2)");
+        return client_policy(Method, Rotation);
     }
 
     /// The same rule for a registration read at run time.
     /// \return nothing for a public client that does not rotate
     static constexpr std::optional<client_policy> checked(auth_method method, regrant::rotation rotation) noexcept {
         if (!is_safe(method, rotation)) return std::nullopt;
-        return client_policy(method, rotation, already_checked{});
+        return client_policy(method, rotation);
     }
 
     constexpr auth_method method() const noexcept { return method_; }
@@ -57,16 +57,12 @@ public:
     constexpr bool is_public() const noexcept { return method_ == auth_method::none; }
 
 private:
-    struct already_checked {};
-    constexpr client_policy(auth_method method, regrant::rotation rotation, already_checked) noexcept
+    constexpr client_policy(auth_method method, regrant::rotation rotation) noexcept
         : method_(method), rotation_(rotation) {}
 
     static constexpr bool is_safe(auth_method method, regrant::rotation rotation) noexcept {
         return method != auth_method::none || rotation == regrant::rotation::rotate;
     }
-    /// Not constexpr: to reach it in a constant is the compiler's error, and its name the message. It ends the program
-    /// because clang 14 lets a constant at namespace scope pass, and makes it at run time.
-    [[noreturn]] static void a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2() noexcept { std::abort(); }
 
     auth_method method_;
     regrant::rotation rotation_;

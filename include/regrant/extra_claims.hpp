@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,9 +21,10 @@ namespace regrant::inline v0 {
 class extra_claim {
 public:
     extra_claim(std::string_view name, std::string_view text) : name_(name) { json_writer(json_).value(text); }
-    extra_claim(std::string_view name, const char* text) : extra_claim(name, std::string_view(text)) {}
-    extra_claim(std::string_view name, std::int64_t number) : name_(name) { json_writer(json_).value(number); }
-    extra_claim(std::string_view name, bool truth) : name_(name) { json_writer(json_).value(truth); }
+    /// A number, or `true` or `false`.
+    template <std::integral Value> extra_claim(std::string_view name, Value value) : name_(name) {
+        json_writer(json_).value(value);
+    }
 
     /// \pre json is one JSON value; `parse_claim` checks text that is not known to be
     static extra_claim from_json(std::string_view name, std::string json) {

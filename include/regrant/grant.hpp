@@ -72,7 +72,8 @@ public:
 private:
     std::string_view part(std::size_t i) const noexcept {
         const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-        return std::string_view(text_).substr(begin, ends_[i] - begin);
+        // A grant that was moved from has lost its text.
+        return ends_[i] > text_.size() ? std::string_view() : std::string_view(text_).substr(begin, ends_[i] - begin);
     }
 
     std::string text_;

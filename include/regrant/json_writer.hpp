@@ -6,6 +6,7 @@
 #include "detail/utf8.hpp"
 
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -48,16 +49,17 @@ public:
         quote(text);
         return *this;
     }
-    // Without this a literal would turn into a boolean.
-    json_writer& value(const char* text) { return value(std::string_view(text)); }
 
-    json_writer& value(std::int64_t number) {
-        char digits[20];
-        const auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
-        return raw({digits, static_cast<std::size_t>(end - digits)});
+    /// A number, or `true` or `false`.
+    template <std::integral Value> json_writer& value(Value value) {
+        if constexpr (std::same_as<Value, bool>) {
+            return raw(value ? "true" : "false");
+        } else {
+            char digits[20];
+            const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+            return raw({digits, static_cast<std::size_t>(end - digits)});
+        }
     }
-
-    json_writer& value(bool truth) { return raw(truth ? "true" : "false"); }
 
     /// A value that is JSON already.
     json_writer& raw(std::string_view json) {

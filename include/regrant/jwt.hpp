@@ -28,7 +28,10 @@ struct signature {
     std::array<std::byte, most_bytes> bytes;
     std::size_t size_bytes = 0;
 
-    std::span<const std::byte> view() const noexcept { return std::span(bytes).first(size_bytes); }
+    /// Empty for a size that no signature has.
+    std::span<const std::byte> view() const noexcept {
+        return std::span(bytes).first(size_bytes <= most_bytes ? size_bytes : 0);
+    }
 };
 
 /// Whoever signs RS256: a key in memory, an HSM, a batching engine.
@@ -52,12 +55,9 @@ public:
     jwt_claims& add(std::string_view name, std::string_view text) {
         return with(name, [&](json_writer& json) { json.value(text); });
     }
-    jwt_claims& add(std::string_view name, const char* text) { return add(name, std::string_view(text)); }
-    jwt_claims& add(std::string_view name, std::int64_t number) {
-        return with(name, [&](json_writer& json) { json.value(number); });
-    }
-    jwt_claims& add(std::string_view name, bool truth) {
-        return with(name, [&](json_writer& json) { json.value(truth); });
+    /// A number, or `true` or `false`.
+    template <std::integral Value> jwt_claims& add(std::string_view name, Value value) {
+        return with(name, [&](json_writer& json) { json.value(value); });
     }
     /// A NumericDate (RFC 7519 2).
     jwt_claims& add(std::string_view name, std::chrono::sys_seconds time) {
@@ -125,7 +125,7 @@ template <signer Signer> result<void, outage> sign_jwts(const Signer& with, std:
     for (std::size_t i = 0; i != inputs.size(); ++i) {
         const auto bytes = signatures[i].view();
         // An unsigned token must not leave, whatever a signer answers.
-        if (bytes.empty()) return unexpected(outage{"the signer gave no signature"});
+        if (bytes.empty()) return unexpected(outage{"the signer gave no signature, or one that is too long"});
         inputs[i].append(".");
         base64url_encode(bytes, inputs[i].grow(base64url_size(bytes.size())));
     }

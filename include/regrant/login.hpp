@@ -45,7 +45,7 @@ struct login {
 
 /// Makes a new family for an authenticated user, and its first answer. The row is written last.
 ///
-/// \param asking  the client the user logged in with
+/// \param asking  the client that `who.client_id` names
 /// \par Errors
 /// `invalid_request` without a subject; `unauthorized_client` for a client that may not refresh; `invalid_scope` for
 /// a malformed scope or one beyond the client's; `temporarily_unavailable` for an outage, the random source's too

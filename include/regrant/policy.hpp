@@ -16,7 +16,8 @@ namespace regrant::inline v0 {
 
 /// How far behind its token a row may be and still be healed (R53).
 ///
-/// A row falls behind when the store loses its last writes: a failover, a restored backup.
+/// A row falls behind when the store loses its last writes: a failover, a restored backup. Until its newest token comes
+/// back and heals it, a superseded one that is ahead of the row passes too.
 class heal_limit {
 public:
     static constexpr heal_limit off() noexcept { return heal_limit(0); }

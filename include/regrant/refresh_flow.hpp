@@ -63,7 +63,10 @@ struct write_order {
 /// the token current, repeatable or two behind; more can only be a store that breaks its promise.
 inline constexpr std::uint32_t most_reloads = 3;
 
-/// What a request has gathered on its way.
+class opening_token;
+result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now);
+
+/// What a request has gathered on its way. Only `begin` makes one, so no step can be had but from the one before.
 struct progress {
     const refresh_request* request;
     const policy* rules;
@@ -74,6 +77,11 @@ struct progress {
     regrant::scope scope{};
     token_response answer{};
     std::uint32_t reloads = 0;
+
+private:
+    friend result<opening_token, refusal> refresh_flow::begin(const refresh_request&, const policy&, instant);
+    progress(const refresh_request& asked, const policy& by, instant at) noexcept
+        : request(&asked), rules(&by), now(at) {}
 };
 
 /// Whether the current token's predecessor still gets the same successor (R49).
@@ -105,7 +113,8 @@ inline result<write_order, reason> judge(const progress& so_far, const grant& lo
         return unexpected(reason::absolute_limit);
     if (now >= login.used_at + rules->idle_lifetime) return unexpected(reason::idle_limit);
 
-    const bool rotates = login.rotation == rotation::rotate;
+    // RFC 9700 2.2.2: a client that became public since rotates what it was granted before (R37).
+    const bool rotates = login.rotation == rotation::rotate || asking.policy.is_public();
     if (presented < login.current) {
         // RFC 9700 4.14.2: an older token says that it was stolen, or its successor; but a lost answer looks the same
         // from here, so the immediate predecessor may ask again for a while (R47).
@@ -301,7 +310,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
 /// `unauthorized_client` for a client that may not use this grant (R30)
 inline result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now) {
     if (!request.client->may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    return opening_token(progress{&request, &rules, now});
+    return opening_token(progress(request, rules, now));
 }
 
 } // namespace regrant::inline v0::refresh_flow

@@ -15,6 +15,8 @@
 #include "token_response.hpp"
 #include "token_store.hpp"
 
+#include <optional>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -26,7 +28,8 @@ namespace regrant::inline v0 {
 ///     regrant::decision seen{now};
 ///     auto answer = grant.respond({regrant::authenticated_client::vouched(client), token}, now, seen);
 ///
-/// Store, issuer, keyring, policy and hooks outlive it. May be used from many threads at once if they may.
+/// Store, issuer, keyring, policy and hooks outlive it. May be used from many threads at once if they may. What they
+/// throw goes through; `token_endpoint` catches it.
 template <class Store, class Issuer, class Hooks = no_hooks> class refresh_grant {
 public:
     refresh_grant(Store& store, Issuer& issuer, const token_keyring& keyring, const policy& rules,

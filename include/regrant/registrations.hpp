@@ -126,23 +126,37 @@ private:
     }
 
     std::vector<client_secret> read_secrets() {
-        std::vector<std::string> plain;
-        const json_value* found = member("client_secret");
-        if (found != nullptr && found->is<std::string>()) plain.push_back(found->get<std::string>());
-        else plain = texts("client_secret", {});
-        // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
-        const auto expiry = number("client_secret_expires_at");
         std::vector<client_secret> secrets;
-        for (std::string& each : plain) {
-            if (each.empty()) fail("client_secret is empty");
-            const auto hashed = hash_client_secret(each);
-            wipe(each.data(), each.size());
-            if (!hashed) fail("client_secret could not be hashed");
-            else secrets.push_back({*hashed});
-            if (hashed && expiry && *expiry != 0)
-                secrets.back().expires_at = instant(std::chrono::seconds(*expiry));
-        }
+        const json_value* found = member("client_secret");
+        if (found != nullptr && found->is<regrant_picojson::array>())
+            for (const json_value& each : found->get<regrant_picojson::array>()) add_secret(secrets, each);
+        else if (found != nullptr)
+            add_secret(secrets, *found);
         return secrets;
+    }
+
+    /// A string, or `{"secret": ..., "expires_at": ...}` for one of two that expire at different times.
+    void add_secret(std::vector<client_secret>& to, const json_value& found) {
+        if (found.is<regrant_picojson::object>()) {
+            registration_reader one(found);
+            one.id_ = id_;
+            if (const json_value* text = one.member("secret")) add_secret(to, *text, one.number("expires_at"));
+            else fail("client_secret holds an object without secret");
+            if (one.fault_) fault_ = one.fault_;
+        } else {
+            // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
+            add_secret(to, found, number("client_secret_expires_at"));
+        }
+    }
+
+    void add_secret(std::vector<client_secret>& to, const json_value& found, std::optional<std::int64_t> expiry) {
+        if (!found.is<std::string>() || found.get<std::string>().empty())
+            return fail("client_secret is neither a string nor an array of them");
+        const auto hashed = hash_client_secret(found.get<std::string>());
+        if (!hashed) return fail("client_secret could not be hashed");
+        client_secret made{*hashed};
+        if (expiry && *expiry != 0) made.expires_at = instant(std::chrono::seconds(*expiry));
+        to.push_back(made);
     }
 
     const json_value& object_;
@@ -153,7 +167,7 @@ private:
 } // namespace detail
 
 /// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
-/// rolling over), `client_secret_expires_at`, `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's
+/// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`, `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's
 /// own `rotate`, `allowed_origins`, `audience`, `not_before` (seconds since 1970), `lenient_basic`.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).

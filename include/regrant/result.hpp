@@ -43,7 +43,8 @@ public:
     /// \pre has_value()
     constexpr T& operator*() & noexcept { return *std::get_if<0>(&state_); }
     constexpr const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-    constexpr T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+    /// By value: `for (auto& row : *store.list_subject("alice"))` would outlive a reference into the result.
+    constexpr T operator*() && { return std::move(*std::get_if<0>(&state_)); }
     constexpr T* operator->() noexcept { return std::get_if<0>(&state_); }
     constexpr const T* operator->() const noexcept { return std::get_if<0>(&state_); }
 

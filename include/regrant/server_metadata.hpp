@@ -6,7 +6,6 @@
 #include "json_writer.hpp"
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +17,13 @@ struct server_metadata {
     std::string issuer;
     std::string token_endpoint;
     std::string jwks_uri;
-    /// Required by OIDC Discovery; a server without a login page of its own names the one it has elsewhere.
+    /// Required in `openid_configuration`, and left out of either document where it is empty: a server without a login
+    /// page of its own names the one it has elsewhere.
     std::string authorization_endpoint{};
-    std::vector<std::string_view> grant_types{"refresh_token"};
-    std::vector<std::string_view> response_types{"code"};
+    std::vector<std::string> grant_types{"refresh_token"};
+    std::vector<std::string> response_types{"code"};
+    /// What the registered clients use; the endpoint accepts these three.
+    std::vector<std::string> auth_methods{"client_secret_basic", "client_secret_post", "none"};
 };
 
 /// Which of the two well-known documents is written.
@@ -31,16 +33,11 @@ enum class metadata_document : std::uint8_t { oauth_authorization_server, openid
 ///
 /// \par RFC 8414 2, OIDC Discovery 3
 inline std::string metadata_members(const server_metadata& metadata, metadata_document document) {
-    using texts = std::span<const std::string_view>;
-    constexpr std::string_view methods[] = {"client_secret_basic", "client_secret_post", "none"};
-    constexpr std::string_view rs256[] = {"RS256"};
-    constexpr std::string_view subject_types[] = {"public"};
-
     std::string members;
     json_writer json(members);
-    const auto array = [&](std::string_view name, texts values) {
+    const auto array = [&](std::string_view name, const std::vector<std::string>& values) {
         json.key(name).begin_array();
-        for (const std::string_view value : values) json.value(value);
+        for (const std::string& value : values) json.value(value);
         json.end_array();
     };
     json.key("issuer").value(metadata.issuer);
@@ -50,10 +47,10 @@ inline std::string metadata_members(const server_metadata& metadata, metadata_do
         json.key("authorization_endpoint").value(metadata.authorization_endpoint);
     array("grant_types_supported", metadata.grant_types);
     array("response_types_supported", metadata.response_types);
-    array("token_endpoint_auth_methods_supported", methods);
+    array("token_endpoint_auth_methods_supported", metadata.auth_methods);
     if (document == metadata_document::openid_configuration) {
-        array("subject_types_supported", subject_types);
-        array("id_token_signing_alg_values_supported", rs256);
+        array("subject_types_supported", {"public"});
+        array("id_token_signing_alg_values_supported", {"RS256"});
     }
     return members;
 }

@@ -41,6 +41,7 @@ struct token_key {
 /// to the client. The first key mints, all keys are accepted. To roll over, add the new key at the end of every
 /// server's ring first, then move it to the front; drop the old one when the last family it sealed has reached its
 /// absolute limit (R54).
+/// While two servers mint with two keys, a lost answer may be repeated with another text for the same token.
 class token_keyring {
 public:
     static constexpr std::size_t token_characters = 72;

@@ -35,7 +35,9 @@ constexpr bool is_form_media_type(std::string_view content_type) noexcept {
         const std::string_view parameter = take_piece();
         if (parameter.empty()) continue;
         const std::size_t equals = parameter.find('=');
-        if (equals == std::string_view::npos) return false;
+        // RFC 9110 5.6.6 has no whitespace around "=": what stands there is no name.
+        if (equals == std::string_view::npos || parameter.substr(0, equals).find_first_of(" \t") != parameter.npos)
+            return false;
         std::string_view value = parameter.substr(equals + 1);
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
         if (detail::equal_but_case(parameter.substr(0, equals), "charset") &&
@@ -43,6 +45,18 @@ constexpr bool is_form_media_type(std::string_view content_type) noexcept {
             return false;
     }
     return true;
+}
+
+/// How a form that cannot be read is refused.
+constexpr reason reason_of(form_error error) noexcept {
+    switch (error) {
+    case form_error::too_large: return reason::body_too_large;
+    case form_error::too_many_fields: return reason::too_many_fields;
+    case form_error::malformed_escape: return reason::malformed_escape;
+    case form_error::invalid_utf8: return reason::invalid_utf8;
+    case form_error::nul_byte: break;
+    }
+    return reason::nul_byte;
 }
 
 /// A refresh request whose form is good; who sent it is not known yet.
@@ -86,17 +100,6 @@ private:
         : form_(std::move(parsed)), authorization_(std::move(authorization)) {}
 
     static unexpected<refusal> refused(reason why) { return unexpected(refusal{why}); }
-
-    static constexpr reason reason_of(form_error error) noexcept {
-        switch (error) {
-        case form_error::too_large: return reason::body_too_large;
-        case form_error::too_many_fields: return reason::too_many_fields;
-        case form_error::malformed_escape: return reason::malformed_escape;
-        case form_error::invalid_utf8: return reason::invalid_utf8;
-        case form_error::nul_byte: break;
-        }
-        return reason::nul_byte;
-    }
 
     /// RFC 6749 2.3.1: "The parameters can only be transmitted in the request-body and MUST NOT be included in the
     /// request URI." Names are decoded, for an escaped name leaks just as well; nothing else of the query counts (R8).

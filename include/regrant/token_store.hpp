@@ -50,7 +50,8 @@ concept can_revoke = requires(Store& store, const row_key& key) {
 /// Where grants are kept: one row per login, and a compare-and-set on it.
 ///
 /// Each operation touches one key, so any engine with a conditional update will do, and it shards by key. All are
-/// called from many threads at once. A store may lose advances when it fails over (they heal), never a revoke.
+/// called from many threads at once. A row whose times lie outside
+/// the years 0 to 9999 is damaged, an outage: sums with lifetimes must not overflow. A store may lose advances when it fails over (they heal), never a revoke.
 template <class Store>
 concept token_store = can_insert<Store> && can_find<Store> && can_advance<Store> && can_revoke<Store>;
 

@@ -40,14 +40,18 @@ using hooks = no_hooks;""",
      STORE % """using store = memory_store;
 struct hooks { account_standing check_account(const grant&, const client&); };""",
      "the hook is: result<account_standing, outage> check_account"),
+    ("a hook that is a template of the wrong signature is not passed over (R46)",
+     STORE % """using store = memory_store;
+struct hooks { account_standing check_account(const auto&, const auto&); };""",
+     "the hook is: result<account_standing, outage> check_account"),
     ("an event hook that may throw is refused (R75)",
      STORE % """using store = memory_store;
 struct hooks { void observe(const decision&); };""",
      "the hook is: void observe(const decision& made) noexcept"),
     ("a public client in code that does not rotate (R37, 9700 2.2.2)",
      """#include <regrant/client.hpp>
-regrant::client spa() { return {"spa", {regrant::auth_method::none, regrant::rotation::echo}}; }""",
-     ("a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2", "call to consteval function")),
+regrant::client spa{"spa", regrant::client_policy::of<regrant::auth_method::none, regrant::rotation::echo>()};""",
+     "a public client must rotate its refresh token (RFC 9700 2.2.2)"),
     ("a secret that is printed (R75)",
      """#include <regrant/secret.hpp>
 #include <ostream>

@@ -397,7 +397,7 @@ private:
         rules.absolute_lifetime = 1h;
         c->rules = std::make_shared<const policy>(*policy::make(rules));
         auto registered = std::make_shared<client>(
-            client{"web", client_policy(auth_method::client_secret_post, rotation::rotate)});
+            client{"web", client_policy::of<auth_method::client_secret_post, rotation::rotate>()});
         registered->scope = *scope::parse("openid");
         c->asking = registered;
         grant row(the_row, {"web", "alice", "openid"});

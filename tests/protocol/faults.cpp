@@ -121,8 +121,8 @@ client registered(std::string id, client_policy policy) {
 
 client_list all_clients() {
     std::vector<client> clients;
-    clients.push_back(registered("web", {auth_method::client_secret_post}));
-    clients.push_back(registered("m2m", {auth_method::client_secret_post, rotation::echo}));
+    clients.push_back(registered("web", client_policy::of<auth_method::client_secret_post>()));
+    clients.push_back(registered("m2m", client_policy::of<auth_method::client_secret_post, rotation::echo>()));
     return *client_list::make(std::move(clients));
 }
 

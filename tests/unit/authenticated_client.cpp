@@ -10,7 +10,7 @@ using regrant::client;
 
 TEST_CASE("a host vouches for a client it has authenticated itself (6749 3.2.1)") {
     const auto known = std::make_shared<const client>(
-        client{"web", regrant::client_policy(regrant::auth_method::client_secret_post)});
+        client{"web", regrant::client_policy::of<regrant::auth_method::client_secret_post>()});
     const auto ticket = authenticated_client::vouched(known);
     CHECK(&*ticket == known.get());
     CHECK(ticket->client_id == "web");

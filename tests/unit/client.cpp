@@ -12,12 +12,12 @@ using regrant::client;
 using regrant::client_policy;
 
 client web() {
-    client made{"web", client_policy(auth_method::client_secret_post)};
+    client made{"web", client_policy::of<auth_method::client_secret_post>()};
     made.secrets.resize(1);
     return made;
 }
 
-client spa() { return {"spa", client_policy(auth_method::none)}; }
+client spa() { return {"spa", client_policy::of<auth_method::none>()}; }
 
 } // namespace
 

@@ -64,9 +64,9 @@ client_ptr registered(client_policy how, std::vector<client_secret> secrets = {{
     return std::make_shared<const client>(std::move(made));
 }
 
-const client_policy by_post{auth_method::client_secret_post};
-const client_policy by_basic{auth_method::client_secret_basic};
-const client_policy by_name{auth_method::none};
+const client_policy by_post = client_policy::of<auth_method::client_secret_post>();
+const client_policy by_basic = client_policy::of<auth_method::client_secret_basic>();
+const client_policy by_name = client_policy::of<auth_method::none>();
 
 /// What a whole authentication comes to; null is nobody.
 result<authenticated_client, refusal> authenticate(const token_request& request, client_ptr known,

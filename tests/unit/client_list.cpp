@@ -14,7 +14,7 @@ using regrant::client;
 using regrant::client_list;
 
 client public_client(std::string id) {
-    return {std::move(id), regrant::client_policy(regrant::auth_method::none)};
+    return {std::move(id), regrant::client_policy::of<regrant::auth_method::none>()};
 }
 
 } // namespace

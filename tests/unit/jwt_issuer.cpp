@@ -43,7 +43,7 @@ instant at(std::int64_t seconds) { return instant(std::chrono::seconds(seconds))
 /// A login with everything an order refers to.
 struct situation {
     regrant::grant login{{}, {"TENANT_CLIENT_ID", "MOCK_USERNAME", "openid"}};
-    regrant::client client{"TENANT_CLIENT_ID", regrant::client_policy(regrant::auth_method::client_secret_post)};
+    regrant::client client{"TENANT_CLIENT_ID", regrant::client_policy::of<regrant::auth_method::client_secret_post>()};
     regrant::scope scope = *regrant::scope::parse("openid");
     instant now = at(1636449231);
     std::string_view nonce{};

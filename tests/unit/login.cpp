@@ -22,7 +22,7 @@ namespace {
 
 constexpr instant now{std::chrono::milliseconds(1'636'449'231'250)};
 
-constexpr client_policy by_post{auth_method::client_secret_post};
+constexpr client_policy by_post = client_policy::of<auth_method::client_secret_post>();
 
 struct bench {
     explicit bench(client_policy how = by_post) : asking{"web", how} {
@@ -176,11 +176,13 @@ TEST_CASE("there is an id_token exactly where openid was granted (R77, OIDC Core
 }
 
 TEST_CASE("whether the refresh token rotates is fixed in the grant at login (R37, R41)") {
-    bench echoing(client_policy{auth_method::client_secret_post, rotation::echo});
+    static constexpr client_policy by_echo = client_policy::of<auth_method::client_secret_post, rotation::echo>();
+    bench echoing(by_echo);
     REQUIRE(echoing.begin(alice));
     CHECK(echoing.row()->rotation == rotation::echo);
 
-    bench rotating(client_policy{auth_method::none});
+    static constexpr client_policy by_name = client_policy::of<auth_method::none>();
+    bench rotating(by_name);
     REQUIRE(rotating.begin(alice));
     CHECK(rotating.row()->rotation == rotation::rotate);
 }

@@ -139,7 +139,7 @@ TEST_CASE("the answer leaves behind the write and holds what the steps were told
     CHECK(answer->expires_in == 299s);
 }
 
-TEST_CASE("the first failure answers, in the order of checks (6749 5.2, 6)") {
+TEST_CASE("the first failure answers, in the order of checks (R30, R32, R33, R46, R59, 6749 5.2, 6)") {
     struct fault {
         int place;
         reason expected;
@@ -368,7 +368,14 @@ TEST_CASE("without rotation the generation is compared all the same, and there i
 
 TEST_CASE("the mode is the grant's, not what the client is registered for by now (R41)") {
     scene set;
-    set.asking.policy = client_policy{auth_method::client_secret_post, rotation::echo};
+    set.asking.policy = client_policy::of<auth_method::client_secret_post, rotation::echo>();
+    CHECK(order_of(set).kind == write_kind::rotate);
+}
+
+TEST_CASE("a client that became public rotates what it was granted without rotation (R37, R41, 9700 2.2.2)") {
+    scene set;
+    set.rotation = rotation::echo;
+    set.asking.policy = client_policy::of<auth_method::none>();
     CHECK(order_of(set).kind == write_kind::rotate);
 }
 

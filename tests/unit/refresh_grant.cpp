@@ -29,13 +29,6 @@ constexpr generation number(std::uint32_t n) noexcept { return generation{n}; }
 struct bench {
     explicit bench(policy_settings settings = {}, rotation mode = rotation::rotate)
         : rules(*policy::make(settings)) {
-        client made{"web", client_policy{auth_method::client_secret_post}};
-        made.scope = *scope::parse("openid profile");
-        asking = std::make_shared<const client>(std::move(made));
-        made = client{"another", client_policy{auth_method::none}};
-        made.scope = *scope::parse("openid profile");
-        another = std::make_shared<const client>(std::move(made));
-
         grant row(key, {"web", "alice", "openid profile"});
         row.rotation = mode;
         row.issued_at = now - 1h;
@@ -47,6 +40,12 @@ struct bench {
     bench(const bench&) = delete;
     bench& operator=(const bench&) = delete;
 
+    static client_ptr registered(std::string_view client_id) {
+        static constexpr client_policy by_post = client_policy::of<auth_method::client_secret_post>();
+        client made{std::string(client_id), by_post};
+        made.scope = *scope::parse("openid profile");
+        return std::make_shared<const client>(std::move(made));
+    }
     std::string token(std::uint32_t n) const { return std::string(ring.seal({family, number(n)})->reveal()); }
     grant row() {
         auto found = store.rows.find(key);
@@ -70,8 +69,8 @@ struct bench {
     row_key key = *token_keyring::row_key_of(family);
     token_keyring ring = flow::ring({1});
     policy rules;
-    client_ptr asking{};
-    client_ptr another{};
+    client_ptr asking = registered("web");
+    client_ptr another = registered("another");
     flow::staged_store store{log};
     flow::counting_issuer issuer{log};
     flow::watching_hooks hooks{log};

@@ -11,7 +11,7 @@ TEST_CASE("the roof brings every part") {
     CHECK(secret("a").size() == 1);
     CHECK(next(first_generation) == generation{1});
     CHECK(policy().retry_after() > std::chrono::seconds(0));
-    CHECK(client_policy(auth_method::none).is_public());
+    CHECK(client_policy::of<auth_method::none>().is_public());
     CHECK(form::parse("a=b")->find("a") == "b");
     CHECK(base64url("f") == "Zg");
     CHECK(regrant::scope::parse("openid")->contains("openid"));
@@ -39,7 +39,7 @@ TEST_CASE("the roof brings every part") {
     json_writer(text).value(true);
     CHECK(text == "true");
     CHECK(grant({}, {"web", "alice", "openid"}).subject() == "alice");
-    const auto spa = std::make_shared<const client>(client{"spa", client_policy(auth_method::none)});
+    const auto spa = std::make_shared<const client>(client{"spa", client_policy::of<auth_method::none>()});
     CHECK(authenticated_client::vouched(spa)->client_id == "spa");
 
     std::vector<token_key> keys;

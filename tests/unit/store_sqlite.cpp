@@ -168,7 +168,7 @@ struct endpoint_over {
     }
     static client_list registered() {
         std::vector<client> all;
-        all.push_back({"web", client_policy{auth_method::none}, {}, *scope::parse("profile")});
+        all.push_back({"web", client_policy::of<auth_method::none>(), {}, *scope::parse("profile")});
         return *client_list::make(std::move(all));
     }
     std::string login() {

@@ -844,7 +844,7 @@ TEST_CASE("a client that may not use this grant is told so, and its token is not
 }
 
 TEST_CASE("two secrets live while a client rolls over, each to its own end (R31)") {
-    client rolling{"rolling", client_policy{auth_method::client_secret_post}};
+    client rolling{"rolling", client_policy::of<auth_method::client_secret_post>()};
     rolling.scope = *scope::parse("openid");
     rolling.secrets = {{*hash_client_secret("old"), now + 1h}, {*hash_client_secret("new")}};
     server s;
@@ -1021,19 +1021,21 @@ TEST_CASE("whether a login rotates does not change when its registration does (R
 }
 
 TEST_CASE("a login that is used lives on, one that is not dies after the idle limit (R42)") {
-    using named = std::pair<std::string_view, std::string_view>;
-    for (const auto& [client_id, who] : {named("TENANT_CLIENT_ID", as_web), named("echo", as_echo)}) {
-        CAPTURE(client_id);
+    struct row {
+        std::string_view client_id, form;
+    };
+    for (const row& each : {row{"TENANT_CLIENT_ID", as_web}, row{"echo", as_echo}}) {
+        CAPTURE(each.client_id);
         server s;
-        std::string token = s.log_in(client_id);
+        std::string token = s.log_in(each.client_id);
         instant at = now;
         for (int i = 0; i != 2; ++i) {
             at += std::chrono::days(30) - 1ms;
-            const http_reply reply = s.refresh(token, who, at);
+            const http_reply reply = s.refresh(token, each.form, at);
             REQUIRE(is_good(reply));
             token = successor_in(reply);
         }
-        CHECK(s.refresh(token, who, at + std::chrono::days(30)).body == error_body("invalid_grant"));
+        CHECK(s.refresh(token, each.form, at + std::chrono::days(30)).body == error_body("invalid_grant"));
         CHECK(s.last_reason() == "idle_limit");
     }
 }
@@ -1259,15 +1261,18 @@ TEST_CASE("an outage is a 503 with Retry-After, and the same token works again w
 }
 
 TEST_CASE("what a client is told to wait is below half the window (R51)") {
-    for (const auto& [window, told] : {std::pair(30s, "5"), std::pair(12s, "5"), std::pair(10s, "4"),
-                                       std::pair(3s, "1"), std::pair(2s, "0"), std::pair(1s, "0")}) {
-        CAPTURE(window.count());
+    struct row {
+        std::chrono::seconds window;
+        std::string_view told;
+    };
+    for (const row& each : {row{30s, "5"}, row{12s, "5"}, row{10s, "4"}, row{3s, "1"}, row{2s, "0"}, row{1s, "0"}}) {
+        CAPTURE(each.window.count());
         policy_settings rules;
-        rules.retry_window = window;
+        rules.retry_window = each.window;
         server s(with_policy(rules));
         const std::string token = s.log_in();
         s.fail("find", trouble::outage);
-        CHECK(s.refresh(token).header("Retry-After") == told);
+        CHECK(s.refresh(token).header("Retry-After") == each.told);
     }
 }
 
@@ -1540,15 +1545,18 @@ TEST_CASE("the API page's request gets the API page's answer (R65, R67, R78-R81,
 
 TEST_CASE("expires_in is never more than the access token has (R67, 6749 5.1)") {
     const instant whole{std::chrono::seconds(1'636'449'231)};
-    for (const auto& [fraction, left] :
-         {std::pair(0ms, "300"), std::pair(1ms, "299"), std::pair(500ms, "299"), std::pair(999ms, "299")}) {
-        CAPTURE(fraction.count());
+    struct row {
+        std::chrono::milliseconds fraction;
+        std::string_view left;
+    };
+    for (const row& each : {row{0ms, "300"}, row{1ms, "299"}, row{500ms, "299"}, row{999ms, "299"}}) {
+        CAPTURE(each.fraction.count());
         jwt_server s({"https://id.example"});
         const auto login = s.endpoint.issue({"TENANT_CLIENT_ID", "alice", "openid"}, whole);
         REQUIRE(login);
-        const http_reply reply = s.refresh(login->refresh_token.reveal(), {}, whole + fraction);
+        const http_reply reply = s.refresh(login->refresh_token.reveal(), {}, whole + each.fraction);
         REQUIRE(is_good(reply));
-        CHECK(member(reply.body, "expires_in") == left);
+        CHECK(member(reply.body, "expires_in") == each.left);
         const std::string claims = claims_in(reply, "access_token");
         CHECK(member(claims, "iat") == "1636449231");
         CHECK(member(claims, "exp") == "1636449531");

@@ -32,7 +32,7 @@ TEST_CASE("an issuer mints what it is ordered, or says that it cannot (R52)") {
 
 TEST_CASE("an order has no nonce, and an answer no id_token, unless they are given (R77, R84)") {
     const regrant::grant login({}, {"web", "alice", "openid"});
-    const regrant::client asking{"web", regrant::client_policy(regrant::auth_method::client_secret_post)};
+    const regrant::client asking{"web", regrant::client_policy::of<regrant::auth_method::client_secret_post>()};
     const regrant::scope words;
     const mint_order order{login, asking, words, {}};
     CHECK(order.nonce.empty());

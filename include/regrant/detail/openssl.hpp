@@ -14,7 +14,6 @@
 #include <openssl/rsa.h>
 
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -175,7 +174,8 @@ private:
     static int give_passphrase(char* to, int capacity, int, void* user) noexcept {
         const auto* passphrase = static_cast<const std::string_view*>(user);
         if (passphrase == nullptr || passphrase->size() > static_cast<std::size_t>(capacity)) return -1;
-        std::memcpy(to, passphrase->data(), passphrase->size());
+        // Not memcpy: an empty passphrase may have no address.
+        passphrase->copy(to, passphrase->size());
         return static_cast<int>(passphrase->size());
     }
 

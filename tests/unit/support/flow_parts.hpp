@@ -30,7 +30,7 @@ namespace flow {
 using call_log = std::vector<std::string>;
 
 /// Private words that no answer may carry (R76).
-inline constexpr std::string_view private_words = "/var/db/grants: server 10.0.0.7 is down";
+inline constexpr std::string_view private_words = "grants.db: server 10.0.0.7 is down";
 
 /// How a call goes wrong.
 enum class trouble : std::uint8_t {

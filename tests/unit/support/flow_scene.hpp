@@ -63,7 +63,7 @@ struct scene {
 
 private:
     static regrant::client web_client() {
-        regrant::client made{"web", regrant::client_policy{regrant::auth_method::client_secret_post}};
+        regrant::client made{"web", regrant::client_policy::of<regrant::auth_method::client_secret_post>()};
         made.scope = *regrant::scope::parse("openid profile email");
         return made;
     }
