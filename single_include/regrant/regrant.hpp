@@ -36,7 +36,6 @@ inline constexpr semantic_version library_version{REGRANT_VERSION_MAJOR, REGRANT
 // regrant/client_policy.hpp - how one client proves itself, paired with what becomes of its refresh token.
 
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -62,25 +61,26 @@ enum class rotation : std::uint8_t { rotate, echo };
 /// An authentication method with a rotation that is safe for it.
 ///
 /// A public client's token must rotate: a stolen one is otherwise good for its whole life and nobody notices.
-/// A constant that breaks this does not compile:
 ///
-///     client_policy web{auth_method::client_secret_post, rotation::echo};
-///     client_policy spa{auth_method::none};                     // rotates
-///     client_policy bad{auth_method::none, rotation::echo};     // error
+///     auto web = client_policy::of<auth_method::client_secret_post, rotation::echo>();
+///     auto spa = client_policy::of<auth_method::none>();                     // rotates
+///     auto bad = client_policy::of<auth_method::none, rotation::echo>();     // does not compile
 ///
 /// \par RFC 9700 2.2.2, 4.14.2 (R37)
 class client_policy {
 public:
-    consteval client_policy(auth_method method, regrant::rotation rotation = regrant::rotation::rotate)
-        : method_(method), rotation_(rotation) {
-        if (!is_safe(method, rotation)) a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2();
+    /// For a client written in code.
+    template <auth_method Method, regrant::rotation Rotation = regrant::rotation::rotate>
+    static constexpr client_policy of() noexcept {
+        static_assert(is_safe(Method, Rotation), "a public client must rotate its refresh token (RFC 9700 2.2.2)");
+        return client_policy(Method, Rotation);
     }
 
     /// The same rule for a registration read at run time.
     /// \return nothing for a public client that does not rotate
     static constexpr std::optional<client_policy> checked(auth_method method, regrant::rotation rotation) noexcept {
         if (!is_safe(method, rotation)) return std::nullopt;
-        return client_policy(method, rotation, already_checked{});
+        return client_policy(method, rotation);
     }
 
     constexpr auth_method method() const noexcept { return method_; }
@@ -89,16 +89,12 @@ public:
     constexpr bool is_public() const noexcept { return method_ == auth_method::none; }
 
 private:
-    struct already_checked {};
-    constexpr client_policy(auth_method method, regrant::rotation rotation, already_checked) noexcept
+    constexpr client_policy(auth_method method, regrant::rotation rotation) noexcept
         : method_(method), rotation_(rotation) {}
 
     static constexpr bool is_safe(auth_method method, regrant::rotation rotation) noexcept {
         return method != auth_method::none || rotation == regrant::rotation::rotate;
     }
-    /// Not constexpr: to reach it in a constant is the compiler's error, and its name the message. It ends the program
-    /// because clang 14 lets a constant at namespace scope pass, and makes it at run time.
-    [[noreturn]] static void a_public_client_must_rotate_its_refresh_token_RFC_9700_2_2_2() noexcept { std::abort(); }
 
     auth_method method_;
     regrant::rotation rotation_;
@@ -377,7 +373,7 @@ public:
     using error_type = E;
 
     template <class U = T>
-        requires std::is_constructible_v<T, U&&> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
+        requires std::is_convertible_v<U&&, T> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
     constexpr result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
     template <class G>
@@ -390,7 +386,8 @@ public:
     /// \pre has_value()
     constexpr T& operator*() & noexcept { return *std::get_if<0>(&state_); }
     constexpr const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-    constexpr T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+    /// By value: `for (auto& row : *store.list_subject("alice"))` would outlive a reference into the result.
+    constexpr T operator*() && { return std::move(*std::get_if<0>(&state_)); }
     constexpr T* operator->() noexcept { return std::get_if<0>(&state_); }
     constexpr const T* operator->() const noexcept { return std::get_if<0>(&state_); }
 
@@ -1180,7 +1177,9 @@ constexpr bool is_form_media_type(std::string_view content_type) noexcept {
         const std::string_view parameter = take_piece();
         if (parameter.empty()) continue;
         const std::size_t equals = parameter.find('=');
-        if (equals == std::string_view::npos) return false;
+        // RFC 9110 5.6.6 has no whitespace around "=": what stands there is no name.
+        if (equals == std::string_view::npos || parameter.substr(0, equals).find_first_of(" \t") != parameter.npos)
+            return false;
         std::string_view value = parameter.substr(equals + 1);
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
         if (detail::equal_but_case(parameter.substr(0, equals), "charset") &&
@@ -1188,6 +1187,18 @@ constexpr bool is_form_media_type(std::string_view content_type) noexcept {
             return false;
     }
     return true;
+}
+
+/// How a form that cannot be read is refused.
+constexpr reason reason_of(form_error error) noexcept {
+    switch (error) {
+    case form_error::too_large: return reason::body_too_large;
+    case form_error::too_many_fields: return reason::too_many_fields;
+    case form_error::malformed_escape: return reason::malformed_escape;
+    case form_error::invalid_utf8: return reason::invalid_utf8;
+    case form_error::nul_byte: break;
+    }
+    return reason::nul_byte;
 }
 
 /// A refresh request whose form is good; who sent it is not known yet.
@@ -1231,17 +1242,6 @@ private:
         : form_(std::move(parsed)), authorization_(std::move(authorization)) {}
 
     static unexpected<refusal> refused(reason why) { return unexpected(refusal{why}); }
-
-    static constexpr reason reason_of(form_error error) noexcept {
-        switch (error) {
-        case form_error::too_large: return reason::body_too_large;
-        case form_error::too_many_fields: return reason::too_many_fields;
-        case form_error::malformed_escape: return reason::malformed_escape;
-        case form_error::invalid_utf8: return reason::invalid_utf8;
-        case form_error::nul_byte: break;
-        }
-        return reason::nul_byte;
-    }
 
     /// RFC 6749 2.3.1: "The parameters can only be transmitted in the request-body and MUST NOT be included in the
     /// request URI." Names are decoded, for an escaped name leaks just as well; nothing else of the query counts (R8).
@@ -1723,7 +1723,8 @@ private:
     static int give_passphrase(char* to, int capacity, int, void* user) noexcept {
         const auto* passphrase = static_cast<const std::string_view*>(user);
         if (passphrase == nullptr || passphrase->size() > static_cast<std::size_t>(capacity)) return -1;
-        std::memcpy(to, passphrase->data(), passphrase->size());
+        // Not memcpy: an empty passphrase may have no address.
+        passphrase->copy(to, passphrase->size());
         return static_cast<int>(passphrase->size());
     }
 
@@ -1856,7 +1857,8 @@ public:
 private:
     std::string_view part(std::size_t i) const noexcept {
         const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-        return std::string_view(text_).substr(begin, ends_[i] - begin);
+        // A grant that was moved from has lost its text.
+        return ends_[i] > text_.size() ? std::string_view() : std::string_view(text_).substr(begin, ends_[i] - begin);
     }
 
     std::string text_;
@@ -1878,7 +1880,8 @@ concept can_check_account = requires(Hooks& hooks, const grant& login, const cli
     { hooks.check_account(login, asking) } -> std::same_as<result<account_standing, outage>>;
 };
 
-/// `observe(decision)` is told of every decision once, after it is made. The views in it end with the call.
+/// `observe(decision)` is told of every login and refresh once, after it is decided; a preflight decides nothing. The
+/// views in it end with the call.
 template <class Hooks>
 concept can_observe = requires(Hooks& hooks, const decision& made) {
     { hooks.observe(made) } noexcept;
@@ -1899,12 +1902,27 @@ template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept
     if constexpr (can_observe<Hooks>) hooks.observe(made);
 }
 
+// Whether a type has a member of some name, be it overloaded, a template, private or inherited: only then is the name
+// ambiguous in a type that derives from it beside another one that has it.
+struct names_check_account {
+    int check_account;
+};
+struct names_observe {
+    int observe;
+};
+template <class Hooks, class Name> struct joined : Hooks, Name {};
+template <class Hooks>
+concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
+template <class Hooks>
+concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
+
 /// A hook with a slip in its signature would otherwise be passed over in silence.
 template <class Hooks> constexpr void explain_hooks() {
-    if constexpr (requires { &Hooks::check_account; })
+    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
+    if constexpr (mentions_check_account<std::remove_cv_t<Hooks>>)
         static_assert(can_check_account<Hooks>, "the hook is: result<account_standing, outage> "
                                                 "check_account(const grant& login, const client& asking)");
-    if constexpr (requires { &Hooks::observe; })
+    if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
         static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
 }
 
@@ -1953,16 +1971,17 @@ public:
         quote(text);
         return *this;
     }
-    // Without this a literal would turn into a boolean.
-    json_writer& value(const char* text) { return value(std::string_view(text)); }
 
-    json_writer& value(std::int64_t number) {
-        char digits[20];
-        const auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
-        return raw({digits, static_cast<std::size_t>(end - digits)});
+    /// A number, or `true` or `false`.
+    template <std::integral Value> json_writer& value(Value value) {
+        if constexpr (std::same_as<Value, bool>) {
+            return raw(value ? "true" : "false");
+        } else {
+            char digits[20];
+            const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+            return raw({digits, static_cast<std::size_t>(end - digits)});
+        }
     }
-
-    json_writer& value(bool truth) { return raw(truth ? "true" : "false"); }
 
     /// A value that is JSON already.
     json_writer& raw(std::string_view json) {
@@ -2198,7 +2217,8 @@ namespace regrant::inline v0 {
 
 /// How far behind its token a row may be and still be healed (R53).
 ///
-/// A row falls behind when the store loses its last writes: a failover, a restored backup.
+/// A row falls behind when the store loses its last writes: a failover, a restored backup. Until its newest token comes
+/// back and heals it, a superseded one that is ahead of the row passes too.
 class heal_limit {
 public:
     static constexpr heal_limit off() noexcept { return heal_limit(0); }
@@ -2369,6 +2389,7 @@ struct token_key {
 /// to the client. The first key mints, all keys are accepted. To roll over, add the new key at the end of every
 /// server's ring first, then move it to the front; drop the old one when the last family it sealed has reached its
 /// absolute limit (R54).
+/// While two servers mint with two keys, a lost answer may be repeated with another text for the same token.
 class token_keyring {
 public:
     static constexpr std::size_t token_characters = 72;
@@ -2525,7 +2546,8 @@ concept can_revoke = requires(Store& store, const row_key& key) {
 /// Where grants are kept: one row per login, and a compare-and-set on it.
 ///
 /// Each operation touches one key, so any engine with a conditional update will do, and it shards by key. All are
-/// called from many threads at once. A store may lose advances when it fails over (they heal), never a revoke.
+/// called from many threads at once. A row whose times lie outside
+/// the years 0 to 9999 is damaged, an outage: sums with lifetimes must not overflow. A store may lose advances when it fails over (they heal), never a revoke.
 template <class Store>
 concept token_store = can_insert<Store> && can_find<Store> && can_advance<Store> && can_revoke<Store>;
 
@@ -2586,7 +2608,7 @@ struct login {
 
 /// Makes a new family for an authenticated user, and its first answer. The row is written last.
 ///
-/// \param asking  the client the user logged in with
+/// \param asking  the client that `who.client_id` names
 /// \par Errors
 /// `invalid_request` without a subject; `unauthorized_client` for a client that may not refresh; `invalid_scope` for
 /// a malformed scope or one beyond the client's; `temporarily_unavailable` for an outage, the random source's too
@@ -2678,7 +2700,10 @@ struct write_order {
 /// the token current, repeatable or two behind; more can only be a store that breaks its promise.
 inline constexpr std::uint32_t most_reloads = 3;
 
-/// What a request has gathered on its way.
+class opening_token;
+result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now);
+
+/// What a request has gathered on its way. Only `begin` makes one, so no step can be had but from the one before.
 struct progress {
     const refresh_request* request;
     const policy* rules;
@@ -2689,6 +2714,11 @@ struct progress {
     regrant::scope scope{};
     token_response answer{};
     std::uint32_t reloads = 0;
+
+private:
+    friend result<opening_token, refusal> refresh_flow::begin(const refresh_request&, const policy&, instant);
+    progress(const refresh_request& asked, const policy& by, instant at) noexcept
+        : request(&asked), rules(&by), now(at) {}
 };
 
 /// Whether the current token's predecessor still gets the same successor (R49).
@@ -2720,7 +2750,8 @@ inline result<write_order, reason> judge(const progress& so_far, const grant& lo
         return unexpected(reason::absolute_limit);
     if (now >= login.used_at + rules->idle_lifetime) return unexpected(reason::idle_limit);
 
-    const bool rotates = login.rotation == rotation::rotate;
+    // RFC 9700 2.2.2: a client that became public since rotates what it was granted before (R37).
+    const bool rotates = login.rotation == rotation::rotate || asking.policy.is_public();
     if (presented < login.current) {
         // RFC 9700 4.14.2: an older token says that it was stolen, or its successor; but a lost answer looks the same
         // from here, so the immediate predecessor may ask again for a while (R47).
@@ -2892,7 +2923,8 @@ inline writing_generation minting_tokens::with(minted_tokens minted) && {
 inline std::variant<token_response, reloading_grant, refusal>
 writing_generation::with(advance_outcome outcome) && {
     if (outcome == advance_outcome::advanced) return std::move(so_far_.answer);
-    if (so_far_.reloads == most_reloads) return refused(reason::store_contended);
+    if (so_far_.reloads == most_reloads)
+        return refusal{reason::store_contended, {}, so_far_.rules->retry_after()};
     ++so_far_.reloads;
     return reloading_grant(std::move(so_far_));
 }
@@ -2915,7 +2947,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
 /// `unauthorized_client` for a client that may not use this grant (R30)
 inline result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now) {
     if (!request.client->may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    return opening_token(progress{&request, &rules, now});
+    return opening_token(progress(request, rules, now));
 }
 
 } // namespace regrant::inline v0::refresh_flow
@@ -2930,7 +2962,8 @@ namespace regrant::inline v0 {
 ///     regrant::decision seen{now};
 ///     auto answer = grant.respond({regrant::authenticated_client::vouched(client), token}, now, seen);
 ///
-/// Store, issuer, keyring, policy and hooks outlive it. May be used from many threads at once if they may.
+/// Store, issuer, keyring, policy and hooks outlive it. May be used from many threads at once if they may. What they
+/// throw goes through; `token_endpoint` catches it.
 template <class Store, class Issuer, class Hooks = no_hooks> class refresh_grant {
 public:
     refresh_grant(Store& store, Issuer& issuer, const token_keyring& keyring, const policy& rules,
@@ -3373,9 +3406,10 @@ namespace regrant::inline v0 {
 class extra_claim {
 public:
     extra_claim(std::string_view name, std::string_view text) : name_(name) { json_writer(json_).value(text); }
-    extra_claim(std::string_view name, const char* text) : extra_claim(name, std::string_view(text)) {}
-    extra_claim(std::string_view name, std::int64_t number) : name_(name) { json_writer(json_).value(number); }
-    extra_claim(std::string_view name, bool truth) : name_(name) { json_writer(json_).value(truth); }
+    /// A number, or `true` or `false`.
+    template <std::integral Value> extra_claim(std::string_view name, Value value) : name_(name) {
+        json_writer(json_).value(value);
+    }
 
     /// \pre json is one JSON value; `parse_claim` checks text that is not known to be
     static extra_claim from_json(std::string_view name, std::string json) {
@@ -3421,7 +3455,10 @@ struct signature {
     std::array<std::byte, most_bytes> bytes;
     std::size_t size_bytes = 0;
 
-    std::span<const std::byte> view() const noexcept { return std::span(bytes).first(size_bytes); }
+    /// Empty for a size that no signature has.
+    std::span<const std::byte> view() const noexcept {
+        return std::span(bytes).first(size_bytes <= most_bytes ? size_bytes : 0);
+    }
 };
 
 /// Whoever signs RS256: a key in memory, an HSM, a batching engine.
@@ -3445,12 +3482,9 @@ public:
     jwt_claims& add(std::string_view name, std::string_view text) {
         return with(name, [&](json_writer& json) { json.value(text); });
     }
-    jwt_claims& add(std::string_view name, const char* text) { return add(name, std::string_view(text)); }
-    jwt_claims& add(std::string_view name, std::int64_t number) {
-        return with(name, [&](json_writer& json) { json.value(number); });
-    }
-    jwt_claims& add(std::string_view name, bool truth) {
-        return with(name, [&](json_writer& json) { json.value(truth); });
+    /// A number, or `true` or `false`.
+    template <std::integral Value> jwt_claims& add(std::string_view name, Value value) {
+        return with(name, [&](json_writer& json) { json.value(value); });
     }
     /// A NumericDate (RFC 7519 2).
     jwt_claims& add(std::string_view name, std::chrono::sys_seconds time) {
@@ -3518,7 +3552,7 @@ template <signer Signer> result<void, outage> sign_jwts(const Signer& with, std:
     for (std::size_t i = 0; i != inputs.size(); ++i) {
         const auto bytes = signatures[i].view();
         // An unsigned token must not leave, whatever a signer answers.
-        if (bytes.empty()) return unexpected(outage{"the signer gave no signature"});
+        if (bytes.empty()) return unexpected(outage{"the signer gave no signature, or one that is too long"});
         inputs[i].append(".");
         base64url_encode(bytes, inputs[i].grow(base64url_size(bytes.size())));
     }
@@ -3826,6 +3860,7 @@ private:
 #include <clocale>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <iterator>
 #include <limits>
@@ -3917,12 +3952,51 @@ public:
     }
 };
 
+/// RFC 8259 6: number = [ minus ] int [ frac ] [ exp ]
+constexpr bool is_json_number(std::string_view text) noexcept {
+    const auto digits = [&] {
+        const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+        text.remove_prefix(count);
+        return count;
+    };
+    if (text.starts_with('-')) text.remove_prefix(1);
+    const bool leads_with_zero = text.starts_with('0');
+    const std::size_t whole = digits();
+    if (whole == 0 || (leads_with_zero && whole != 1)) return false;
+    if (text.starts_with('.')) {
+        text.remove_prefix(1);
+        if (digits() == 0) return false;
+    }
+    if (text.starts_with('e') || text.starts_with('E')) {
+        text.remove_prefix(1);
+        if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+        if (digits() == 0) return false;
+    }
+    return text.empty();
+}
+
+/// Whether all numbers of a JSON text keep to the grammar: picojson takes what strtod takes, `01` and `1.` too.
+constexpr bool has_strict_numbers(std::string_view text) noexcept {
+    bool in_string = false;
+    while (!text.empty()) {
+        std::size_t length = 1;
+        if (in_string && text[0] == '\\') length = std::min<std::size_t>(2, text.size());
+        else if (text[0] == '"') in_string = !in_string;
+        else if (!in_string && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) {
+            length = std::min(text.find_first_not_of("+-.0123456789eE"), text.size());
+            if (!is_json_number(text.substr(0, length))) return false;
+        }
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 /// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep.
 ///
 /// \return nothing for anything else; no exception leaves
 inline std::optional<json_value> parse_json(std::string_view text) {
     constexpr std::size_t deepest = 32;
-    if (!is_utf8(text)) return std::nullopt;
+    if (!is_utf8(text) || !has_strict_numbers(text)) return std::nullopt;
     try {
         json_value value;
         strict_json_context context(&value, deepest);
@@ -4065,23 +4139,37 @@ private:
     }
 
     std::vector<client_secret> read_secrets() {
-        std::vector<std::string> plain;
-        const json_value* found = member("client_secret");
-        if (found != nullptr && found->is<std::string>()) plain.push_back(found->get<std::string>());
-        else plain = texts("client_secret", {});
-        // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
-        const auto expiry = number("client_secret_expires_at");
         std::vector<client_secret> secrets;
-        for (std::string& each : plain) {
-            if (each.empty()) fail("client_secret is empty");
-            const auto hashed = hash_client_secret(each);
-            wipe(each.data(), each.size());
-            if (!hashed) fail("client_secret could not be hashed");
-            else secrets.push_back({*hashed});
-            if (hashed && expiry && *expiry != 0)
-                secrets.back().expires_at = instant(std::chrono::seconds(*expiry));
-        }
+        const json_value* found = member("client_secret");
+        if (found != nullptr && found->is<regrant_picojson::array>())
+            for (const json_value& each : found->get<regrant_picojson::array>()) add_secret(secrets, each);
+        else if (found != nullptr)
+            add_secret(secrets, *found);
         return secrets;
+    }
+
+    /// A string, or `{"secret": ..., "expires_at": ...}` for one of two that expire at different times.
+    void add_secret(std::vector<client_secret>& to, const json_value& found) {
+        if (found.is<regrant_picojson::object>()) {
+            registration_reader one(found);
+            one.id_ = id_;
+            if (const json_value* text = one.member("secret")) add_secret(to, *text, one.number("expires_at"));
+            else fail("client_secret holds an object without secret");
+            if (one.fault_) fault_ = one.fault_;
+        } else {
+            // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
+            add_secret(to, found, number("client_secret_expires_at"));
+        }
+    }
+
+    void add_secret(std::vector<client_secret>& to, const json_value& found, std::optional<std::int64_t> expiry) {
+        if (!found.is<std::string>() || found.get<std::string>().empty())
+            return fail("client_secret is neither a string nor an array of them");
+        const auto hashed = hash_client_secret(found.get<std::string>());
+        if (!hashed) return fail("client_secret could not be hashed");
+        client_secret made{*hashed};
+        if (expiry && *expiry != 0) made.expires_at = instant(std::chrono::seconds(*expiry));
+        to.push_back(made);
     }
 
     const json_value& object_;
@@ -4092,7 +4180,7 @@ private:
 } // namespace detail
 
 /// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
-/// rolling over), `client_secret_expires_at`, `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's
+/// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`, `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's
 /// own `rotate`, `allowed_origins`, `audience`, `not_before` (seconds since 1970), `lenient_basic`.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
@@ -4122,10 +4210,13 @@ struct server_metadata {
     std::string issuer;
     std::string token_endpoint;
     std::string jwks_uri;
-    /// Required by OIDC Discovery; a server without a login page of its own names the one it has elsewhere.
+    /// Required in `openid_configuration`, and left out of either document where it is empty: a server without a login
+    /// page of its own names the one it has elsewhere.
     std::string authorization_endpoint{};
-    std::vector<std::string_view> grant_types{"refresh_token"};
-    std::vector<std::string_view> response_types{"code"};
+    std::vector<std::string> grant_types{"refresh_token"};
+    std::vector<std::string> response_types{"code"};
+    /// What the registered clients use; the endpoint accepts these three.
+    std::vector<std::string> auth_methods{"client_secret_basic", "client_secret_post", "none"};
 };
 
 /// Which of the two well-known documents is written.
@@ -4135,16 +4226,11 @@ enum class metadata_document : std::uint8_t { oauth_authorization_server, openid
 ///
 /// \par RFC 8414 2, OIDC Discovery 3
 inline std::string metadata_members(const server_metadata& metadata, metadata_document document) {
-    using texts = std::span<const std::string_view>;
-    constexpr std::string_view methods[] = {"client_secret_basic", "client_secret_post", "none"};
-    constexpr std::string_view rs256[] = {"RS256"};
-    constexpr std::string_view subject_types[] = {"public"};
-
     std::string members;
     json_writer json(members);
-    const auto array = [&](std::string_view name, texts values) {
+    const auto array = [&](std::string_view name, const std::vector<std::string>& values) {
         json.key(name).begin_array();
-        for (const std::string_view value : values) json.value(value);
+        for (const std::string& value : values) json.value(value);
         json.end_array();
     };
     json.key("issuer").value(metadata.issuer);
@@ -4154,10 +4240,10 @@ inline std::string metadata_members(const server_metadata& metadata, metadata_do
         json.key("authorization_endpoint").value(metadata.authorization_endpoint);
     array("grant_types_supported", metadata.grant_types);
     array("response_types_supported", metadata.response_types);
-    array("token_endpoint_auth_methods_supported", methods);
+    array("token_endpoint_auth_methods_supported", metadata.auth_methods);
     if (document == metadata_document::openid_configuration) {
-        array("subject_types_supported", subject_types);
-        array("id_token_signing_alg_values_supported", rs256);
+        array("subject_types_supported", {"public"});
+        array("id_token_signing_alg_values_supported", {"RS256"});
     }
     return members;
 }

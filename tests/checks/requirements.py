@@ -32,7 +32,7 @@ SHELL_CHECK = re.compile(r"""^\s*check\s+(?:"([^"]*)"|'([^']*)')""", re.M)
 
 
 def cpp_names(text):
-    for strings, decorators in CASE.findall(re.sub(r"^\s*//.*|/\*.*?\*/", "", text, flags=re.M | re.S)):
+    for strings, decorators in CASE.findall(re.sub(r"^\s*//[^\n]*|/\*.*?\*/", "", text, flags=re.M | re.S)):
         if "skip" not in decorators:
             yield "".join(STRING.findall(strings))
 

@@ -30,26 +30,26 @@ inline constexpr std::uint32_t sqlite_schema_version = 1;
 
 /// Times are milliseconds since 1970, `auth_time` seconds, as its claim counts them. 2^53 is far beyond any login and
 /// leaves room to add a lifetime. No index holds a column that a refresh changes.
-inline constexpr char sqlite_schema[] = R"(
-CREATE TABLE family (
-    key BLOB NOT NULL PRIMARY KEY CHECK (typeof(key) = 'blob' AND length(key) = 32),
-    client_id TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    audience TEXT NOT NULL,
-    confirmation TEXT NOT NULL,
-    rotation INTEGER NOT NULL CHECK (rotation IN (0, 1)),
-    issued_at INTEGER NOT NULL CHECK (issued_at BETWEEN -9007199254740992 AND 9007199254740992),
-    expires_at INTEGER NOT NULL CHECK (expires_at BETWEEN -9007199254740992 AND 9007199254740992),
-    auth_time INTEGER CHECK (auth_time BETWEEN -9007199254740992 AND 9007199254740992),
-    current INTEGER NOT NULL CHECK (current BETWEEN 0 AND 4294967295),
-    used_at INTEGER NOT NULL CHECK (used_at BETWEEN -9007199254740992 AND 9007199254740992),
-    state INTEGER NOT NULL CHECK (state IN (0, 1))
-) WITHOUT ROWID;
-CREATE INDEX family_by_subject ON family (subject);
-CREATE INDEX family_by_expires_at ON family (expires_at);
-PRAGMA application_id = 1382502004;
-PRAGMA user_version = 1;)";
+inline constexpr char sqlite_schema[] =
+    "CREATE TABLE family (\n"
+    "    key BLOB NOT NULL PRIMARY KEY CHECK (typeof(key) = 'blob' AND length(key) = 32),\n"
+    "    client_id TEXT NOT NULL,\n"
+    "    subject TEXT NOT NULL,\n"
+    "    scope TEXT NOT NULL,\n"
+    "    audience TEXT NOT NULL,\n"
+    "    confirmation TEXT NOT NULL,\n"
+    "    rotation INTEGER NOT NULL CHECK (rotation IN (0, 1)),\n"
+    "    issued_at INTEGER NOT NULL CHECK (issued_at BETWEEN -9007199254740992 AND 9007199254740992),\n"
+    "    expires_at INTEGER NOT NULL CHECK (expires_at BETWEEN -9007199254740992 AND 9007199254740992),\n"
+    "    auth_time INTEGER CHECK (auth_time BETWEEN -9007199254740992 AND 9007199254740992),\n"
+    "    current INTEGER NOT NULL CHECK (current BETWEEN 0 AND 4294967295),\n"
+    "    used_at INTEGER NOT NULL CHECK (used_at BETWEEN -9007199254740992 AND 9007199254740992),\n"
+    "    state INTEGER NOT NULL CHECK (state IN (0, 1))\n"
+    ") WITHOUT ROWID;\n"
+    "CREATE INDEX family_by_subject ON family (subject);\n"
+    "CREATE INDEX family_by_expires_at ON family (expires_at);\n"
+    "PRAGMA application_id = 1382502004;\n"
+    "PRAGMA user_version = 1;\n";
 static_assert(sqlite_application_id == 1382502004 && sqlite_schema_version == 1);
 
 enum sqlite_query : std::size_t { query_insert, query_find, query_advance, query_revoke, query_revoke_subject,
