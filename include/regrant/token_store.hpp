@@ -35,7 +35,8 @@ concept can_find = requires(Store& store, const row_key& key) {
 
 /// `advance(key, expected, next, now)` is one atomic step: if the row exists, is live and stands at `expected`, it
 /// moves to `next` and its `used_at` to the later of itself and `now`; else nothing changes and it is refused.
-/// `next == expected` is how an answer is confirmed, and counts as a write.
+/// `next == expected` is how an answer is confirmed, and counts as a write. A repeated answer is confirmed with the time
+/// it saw, so no column changes: count the rows that matched, not those that differ.
 template <class Store>
 concept can_advance = requires(Store& store, const row_key& key, generation expected, instant now) {
     { store.advance(key, expected, expected, now) } -> std::same_as<result<advance_outcome, outage>>;

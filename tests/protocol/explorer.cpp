@@ -76,6 +76,7 @@ struct world {
         const generation moved_to =
             wrong == wrong_rule::expected_plus_one && order.next != order.expected ? next(order.expected) : order.next;
         if (moved_to != row->current) {
+            expect(row->rotation == rotation::rotate, "the row of a client without rotation never moves (R41)");
             expect(moved_to > row->current, "a row never goes back, and the last generation never wraps (R53)");
             expect(++left[number(row->current)] == 1, "one new generation per generation (R47/R48)");
         }

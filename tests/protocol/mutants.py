@@ -6,6 +6,8 @@ mutant that survives, or that does not compile, fails the run: the mend is a tes
 
     tests/protocol/mutants.py             all of them
     tests/protocol/mutants.py NAME...     only those whose name contains one of the words
+    tests/protocol/mutants.py --explorer NAME...
+                                          by the explorer alone, with its counterexample
 """
 # SPDX-License-Identifier: MIT
 import concurrent.futures
@@ -228,8 +230,10 @@ def cites(name, clause):
     return False
 
 
-def judge(mutant, include, main_object):
+def judge(mutant, include, main_object, by_explorer):
     name, header, clause, programs, *changes = mutant
+    if by_explorer:
+        programs = ("protocol/explorer",)
     text = (include / "regrant" / f"{header}.hpp").read_text()
     for as_is, wrong in changes:
         if as_is not in text:
@@ -247,7 +251,9 @@ def judge(mutant, include, main_object):
             noticed += failed
             citing = [test for test in failed if cites(test, clause)]
             if citing:
-                return f"ok   {name}: {citing[0]}"
+                # Of the explorer's counterexamples the one that belongs to the promise.
+                trace = output.split(citing[0], 1)[1].split("FAIL", 1)[0].split("\nok ", 1)[0]
+                return f"ok   {name}: {citing[0]}" + (trace.rstrip() if by_explorer else "")
         if noticed:
             return f"FAIL {name}: noticed, but by no test that cites {clause}: {noticed[0]}"
         return f"FAIL {name}: survives ({clause})"
@@ -255,7 +261,9 @@ def judge(mutant, include, main_object):
 
 def main():
     words = sys.argv[1:]
-    chosen = [m for m in MUTANTS if not words or any(word in m[0] for word in words)]
+    by_explorer = words[:1] == ["--explorer"]
+    words = words[by_explorer:]
+    chosen = [m for m in MUTANTS if not words or any(word.replace("_", " ") in m[0] for word in words)]
     with tempfile.TemporaryDirectory() as folder:
         main_object = pathlib.Path(folder) / "main.o"
         built = compile_object(TOP / "tests/unit/main.cpp", TOP / "include", main_object)
@@ -263,7 +271,7 @@ def main():
             sys.exit(built.stderr)
         passed = failed = 0
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for line in pool.map(lambda m: judge(m, TOP / "include", main_object), chosen):
+            for line in pool.map(lambda m: judge(m, TOP / "include", main_object, by_explorer), chosen):
                 print(line, flush=True)
                 passed, failed = passed + line.startswith("ok"), failed + line.startswith("FAIL")
     print(f"{passed} passed, {failed} failed")
