@@ -61,11 +61,11 @@ class Header:
 
     @property
     def is_wing(self):
-        return self.name.startswith(("store/", "host/"))
+        return self.name.startswith(("store/", "host/", "testing/"))
 
     @property
     def is_public(self):
-        return not self.name.startswith("detail/")
+        return "detail" not in Path(self.name).parts
 
     @property
     def rank(self):
