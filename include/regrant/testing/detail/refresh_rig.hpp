@@ -100,7 +100,7 @@ private:
         return *token_keyring::make(std::move(keys));
     }
     static client_ptr any_client() {
-        client made{"conformance", client_policy(auth_method::client_secret_post)};
+        client made{"conformance", client_policy::of<auth_method::client_secret_post>()};
         made.scope = scope::trusted("openid email");
         return std::make_shared<const client>(std::move(made));
     }
