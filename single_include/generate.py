@@ -17,6 +17,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 GUARD = "REGRANT_SINGLE_HEADER_V0"
+GROUND = "regrant/detail/cpp20.hpp"
 
 DIRECTIVE = re.compile(r"\s*#\s*(\w+)\s*(.*?)\s*$")
 INCLUDE = re.compile(r'[<"]([^>"]+)[>"](\s*//.*)?$')
@@ -30,10 +31,18 @@ class Puzzled(Exception):
 
 
 def code_lines(path):
-    """Yields (number, line, is it code); not code: what begins inside a block comment."""
-    inside = False
+    """Yields (number, line, is it code); not code: what begins inside a block comment or a raw string."""
+    inside, raw_end, blank = False, None, False
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        began_inside, skip_to = inside, 0
+        began_inside, skip_to = inside or raw_end, 0
+        if raw_end:
+            if blank and not line:
+                raise Puzzled(f"{path}:{number}: blank lines in a raw string, of which only one would be left")
+            skip_to, blank = line.find(raw_end) + 1, not line
+            if not skip_to:
+                yield number, line, False
+                continue
+            skip_to, raw_end = skip_to - 1 + len(raw_end), None
         for token in TOKEN.finditer(line):
             text = token.group()
             if token.start() < skip_to:
@@ -45,18 +54,29 @@ def code_lines(path):
             elif text == "/*":
                 inside = True
             elif text.startswith("R"):
-                end = line.find(")" + text[2:-1] + '"', token.end())
-                if end < 0:
-                    raise Puzzled(f"{path}:{number}: a raw string over several lines")
-                skip_to = end
+                raw_end, blank = ")" + text[2:-1] + '"', False
+                skip_to = line.find(raw_end, token.end()) + 1
+                if not skip_to:
+                    break
+                skip_to, raw_end = skip_to - 1 + len(raw_end), None
         yield number, line, not began_inside
+
+
+def question(include):
+    """What detail/cpp20.hpp asks and says: the whole of a generated file stands in the #else of it."""
+    lines = (include / GROUND).read_text(encoding="utf-8").splitlines()
+    asked = next((i for i, line in enumerate(lines) if line.startswith("#if")), None)
+    if asked is None or not lines[asked + 1].startswith("#error"):
+        raise Puzzled(f"{GROUND}: no #if with an #error in its first line")
+    return [lines[asked], lines[asked + 1], "#else"]
 
 
 class Writer:
     """Inlines headers of one output file. `elsewhere` holds the headers that another file brings already."""
 
     def __init__(self, include, elsewhere=frozenset()):
-        self.include, self.elsewhere = include, elsewhere
+        self.include, self.elsewhere = include, elsewhere | {include / GROUND}
+        self.question = question(include)
         self.done, self.system, self.chain = [], set(), []
 
     def own_header(self, directive, includer):
@@ -69,6 +89,17 @@ class Writer:
             raise Puzzled(f"there is no header {name}")
         return None
 
+    def answered(self, path):
+        """The lines of a header, without the question after C++20 where it is asked round all of them."""
+        lines = list(code_lines(path))
+        texts = [line for _, line, _ in lines]
+        if self.question[0] not in texts:
+            return lines
+        start = texts.index(self.question[0])
+        if texts[start:start + 3] != self.question or texts[-1] != "#endif":
+            raise Puzzled(f"{path}:{start + 1}: asks for C++20, but not round all that follows")
+        return lines[:start - texts[start - 1].startswith("//")] + lines[start + 3:-1]
+
     def inline(self, path):
         """The text of a header with its own headers before it, or nothing if it came earlier."""
         if path in self.done or path in self.elsewhere:
@@ -77,7 +108,7 @@ class Writer:
             raise Puzzled(f"{path} includes itself by way of others")
         self.chain.append(path)
         before, text, conditions, pushed = [], [], 0, 0
-        for number, line, is_code in code_lines(path):
+        for number, line, is_code in self.answered(path):
             match = DIRECTIVE.match(line) if is_code else None
             if not match:
                 # The floor and the licence are said once, at the top of the file.
@@ -160,16 +191,17 @@ def generate(top):
     body = core.inline(include / "regrant/regrant.hpp")
     # Two copies at two paths escape #pragma once; the same version is taken once, two versions are a mistake.
     files = {"regrant.hpp": page(
-        preamble(version, "the whole library in one header")
+        preamble(version, "the whole library in one header") + core.question
         + [f"#if defined({GUARD}) && {GUARD} + 0 != {number}",
            "#error \"two versions of regrant's single header in one unit\"", "#endif",
-           f"#ifndef {GUARD}", f"#define {GUARD} {number}"] + body + ["", f"#endif // {GUARD}"])}
+           f"#ifndef {GUARD}", f"#define {GUARD} {number}"] + body + ["", f"#endif // {GUARD}", "#endif"])}
 
-    for wing in sorted([*include.glob("regrant/store/*.hpp"), *include.glob("regrant/host/*.hpp")]):
+    for wing in sorted([*include.glob("regrant/store/*.hpp"), *include.glob("regrant/host/*.hpp"),
+                        *include.glob("regrant/testing/store_*.hpp")]):
         name = wing.relative_to(include / "regrant").as_posix()
         text = WingWriter(include, frozenset(core.done)).inline(wing)
         files[name] = page(preamble(version, f"{name} for use with the single header")
-                           + ["", '#include "../regrant.hpp"'] + text)
+                           + core.question + ["", '#include "../regrant.hpp"'] + text + ["#endif"])
     return files
 
 
@@ -197,15 +229,19 @@ def write(top, files):
         path.write_text(text, encoding="utf-8")
 
 
+ASKED = '#if __cplusplus < 202002L\n#error "old"\n'
 SAMPLE = {
+    "detail/cpp20.hpp": "#pragma once\n" + ASKED + "#include <no_such_header>\n#endif\n",
     "version.hpp": "// regrant/version.hpp - v.\n// floor 0\n// SPDX-License-Identifier: MIT\n#pragma once\n"
                    "#define REGRANT_VERSION_MAJOR 0\n#define REGRANT_VERSION_MINOR 1\n#define REGRANT_VERSION_PATCH 0\n",
-    "a.hpp": "#pragma once\n#include <regrant/version.hpp>\n#include <string>\n/// #include <regrant/none.hpp>\nint a();\n",
+    "a.hpp": "#pragma once\n#include <regrant/detail/cpp20.hpp>\n#include <regrant/version.hpp>\n#include <string>\n/// #include <regrant/none.hpp>\nint a();\n",
     "json.hpp": "#pragma once\n#include <string>\n#pragma push_macro(\"X\")\n#define X\n#include <string>\n"
                 "#if __has_include(<picojson.h>)\n#include <picojson.h>\n#endif\n#pragma pop_macro(\"X\")\n",
-    "regrant.hpp": '#pragma once\n#include <regrant/a.hpp>\n#include "json.hpp"\n#include <regrant/version.hpp>\n',
+    "regrant.hpp": "#pragma once\n// asked\n" + ASKED + '#else\n#include <regrant/a.hpp>\n#include "json.hpp"\n'
+                   "#include <regrant/version.hpp>\n#endif\n",
     "store/part.hpp": "#pragma once\n#include <regrant/a.hpp>\nint part();\n",
-    "store/wing.hpp": "#pragma once\n#include <regrant/store/part.hpp>\n#include <sqlite3.h>\nint wing();\n",
+    "store/wing.hpp": "#pragma once\n#include <regrant/store/part.hpp>\n#include <sqlite3.h>\n"
+                      'auto s = R"(\n#include <regrant/none.hpp>\n)"; /* " */ int wing();\n',
 }
 REFUSED = {
     "an own header under a condition": "#if 1\n#include <regrant/version.hpp>\n#endif\n",
@@ -218,7 +254,10 @@ REFUSED = {
     "an unknown directive": "#include_next <string>\n",
     "an open condition": "#if 1\n",
     "a header that includes itself": "#include <regrant/a.hpp>\n",
-    "a raw string over several lines": 'auto s = R"(\n#include <regrant/none.hpp>\n)";\n',
+    "blank lines in a raw string": 'auto s = R"(\n\n\n)";\n',
+    "a question after C++20 that is not asked round everything": ASKED + "#else\n#endif\nint a();\n",
+    "another question than that of detail/cpp20.hpp":
+        ASKED.replace("202002L", "202302L") + "#else\n#include <regrant/version.hpp>\n#endif\n",
 }
 
 
@@ -248,6 +287,10 @@ def self_test():
         check("picojson stays between its macros",
               roof.index("#define X\n") < roof.index("#include <picojson.h>") < roof.index("pop_macro"))
         check("a doc comment stays as it is", "/// #include <regrant/none.hpp>" in roof)
+        check("a question after C++20 round the whole of each file, and nothing of detail/cpp20.hpp beside it",
+              all(text.count("#error \"old\"") == 1 and "\n#pragma once\n" + ASKED + "#else\n" in text
+                  and text.endswith("#endif\n") and "no_such_header" not in text for text in files.values()))
+        check("a raw string stays as it is", "R\"(\n#include <regrant/none.hpp>\n)\";" in wing)
         check("a wing leans on the single header", '#include "../regrant.hpp"' in wing and "int a();" not in wing)
         check("a wing brings its own parts", wing.index("int part();") < wing.index("int wing();"))
         check("a missing file is stale", stale(top, files))

@@ -11,6 +11,7 @@ has() {
     case $1 in
         git | g++ | cmake | meson | pkg-config | python3 | curl | openssl | sqlite3) command -v "$1" ;;
         clang) command -v clang++ ;;
+        clang-tidy) command -v clang-tidy ;;
         ninja-build) command -v ninja ;;
         libssl-dev) has_header openssl/evp.h ;;
         picojson-dev) has_header picojson.h || has_header picojson/picojson.h ;;

@@ -37,7 +37,7 @@ public:
         const std::string_view scheme = header.substr(0, header.find(' '));
         // RFC 9110 11.1: "a case-insensitive token"
         if (!detail::equal_but_case(scheme, "basic")) return unexpected(reason::scheme_unknown);
-        header.remove_prefix(std::min(header.size(), header.find_first_not_of(' ', scheme.size())));
+        header.remove_prefix((std::min)(header.size(), header.find_first_not_of(' ', scheme.size())));
 
         auto text = base64_decode(header);
         if (!text) return unexpected(reason::credentials_malformed);

@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "detail/cpp20.hpp"
+
 #include <chrono>
 
 namespace regrant::inline v0 {

@@ -103,12 +103,12 @@ public:
         std::span<char> rest = parsed.body_.mutable_text();
         while (!rest.empty()) {
             const std::span<char> piece = rest.first(length_up_to(rest, '&'));
-            rest = rest.subspan(std::min(piece.size() + 1, rest.size()));
+            rest = rest.subspan((std::min)(piece.size() + 1, rest.size()));
             if (piece.empty()) continue;
             const std::size_t split = length_up_to(piece, '=');
             auto name = form_decode(piece.first(split));
             if (!name) return unexpected(name.error());
-            auto value = form_decode(piece.subspan(std::min(split + 1, piece.size())));
+            auto value = form_decode(piece.subspan((std::min)(split + 1, piece.size())));
             if (!value) return unexpected(value.error());
             parsed.fields_.push_back({*name, *value});
         }

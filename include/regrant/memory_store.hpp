@@ -43,7 +43,7 @@ public:
         grant& row = found->second;
         if (row.state == revocation::revoked || row.current != expected) return advance_outcome::refused;
         row.current = next;
-        row.used_at = std::max(row.used_at, now);
+        row.used_at = (std::max)(row.used_at, now);
         return advance_outcome::advanced;
     }
 

@@ -89,7 +89,7 @@ inline bool window_is_open(const grant& login, const policy& rules, instant now)
     // A clock that went back makes the age 0; a row from too far ahead has no window.
     if (login.used_at > now + rules->max_skew) return false;
     // `<`, so that a window of zero is strict single use whatever the clock says.
-    return std::max(now - login.used_at, instant::duration::zero()) < rules->retry_window;
+    return (std::max)(now - login.used_at, instant::duration::zero()) < rules->retry_window;
 }
 
 /// Holds a row against the token and the clock: what to write for a good token, or why there is nothing to write.
@@ -106,10 +106,10 @@ inline result<write_order, reason> judge(const progress& so_far, const grant& lo
         return unexpected(reason::confirmation_mismatch);
     // RFC 6749 6: the server MUST "validate the refresh token".
     if (login.state == revocation::revoked) return unexpected(reason::revoked);
-    if (login.issued_at < rules->not_before.value_or(instant::min()) ||
-        login.issued_at < asking.not_before.value_or(instant::min()))
+    if (login.issued_at < rules->not_before.value_or((instant::min)()) ||
+        login.issued_at < asking.not_before.value_or((instant::min)()))
         return unexpected(reason::issued_before_not_before);
-    if (now >= std::min(login.expires_at, login.issued_at + rules->absolute_lifetime))
+    if (now >= (std::min)(login.expires_at, login.issued_at + rules->absolute_lifetime))
         return unexpected(reason::absolute_limit);
     if (now >= login.used_at + rules->idle_lifetime) return unexpected(reason::idle_limit);
 

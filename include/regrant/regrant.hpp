@@ -3,6 +3,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+// Asked here too: an older compiler gets this one line and nothing else.
+#if __cplusplus < 202002L && (!defined(_MSVC_LANG) || _MSVC_LANG < 202002L)
+#error "regrant needs C++20: compile with -std=c++20 or later"
+#else
+
 #include "version.hpp"
 
 #include "token_endpoint.hpp"
@@ -15,3 +20,5 @@
 #include "registrations.hpp"
 #include "server_metadata.hpp"
 #include "signing_key.hpp"
+
+#endif

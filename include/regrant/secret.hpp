@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "detail/cpp20.hpp"
+
 #include <cstddef>
 #include <cstring>
 #include <memory>

@@ -49,6 +49,7 @@ public:
     /// \param keys  the minting key first
     /// \par Errors
     /// no key; a key under 32 bytes; two keys with one id
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): taken over, so that the keys are wiped when it returns
     static result<token_keyring, setup_error> make(std::vector<token_key> keys) {
         if (keys.empty()) return unexpected(setup_error{"the token key ring is empty"});
         token_keyring ring;

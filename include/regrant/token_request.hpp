@@ -25,7 +25,7 @@ namespace regrant::inline v0 {
 constexpr bool is_form_media_type(std::string_view content_type) noexcept {
     const auto take_piece = [&] {
         std::string_view piece = content_type.substr(0, content_type.find(';'));
-        content_type.remove_prefix(std::min(content_type.size(), piece.size() + 1));
+        content_type.remove_prefix((std::min)(content_type.size(), piece.size() + 1));
         while (!piece.empty() && (piece.front() == ' ' || piece.front() == '\t')) piece.remove_prefix(1);
         while (!piece.empty() && (piece.back() == ' ' || piece.back() == '\t')) piece.remove_suffix(1);
         return piece;
@@ -106,7 +106,7 @@ private:
     static bool has_secret(std::string_view query) {
         while (!query.empty()) {
             const std::string_view piece = query.substr(0, query.find('&'));
-            query.remove_prefix(std::min(query.size(), piece.size() + 1));
+            query.remove_prefix((std::min)(query.size(), piece.size() + 1));
             secret text(piece.substr(0, piece.find('=')));
             const auto name = form_decode(text.mutable_text());
             if (name && (*name == "client_secret" || *name == "refresh_token" || *name == "client_assertion"))

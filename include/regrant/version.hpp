@@ -3,9 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#if !defined(__cplusplus) || (__cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L))
-#error "regrant needs C++20: compile with -std=c++20 or later"
-#endif
+#include "detail/cpp20.hpp"
 
 #define REGRANT_VERSION_MAJOR 0
 #define REGRANT_VERSION_MINOR 1

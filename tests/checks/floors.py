@@ -39,7 +39,7 @@ OUT_OF_REACH = {
 }
 # Headers whose name is a field term that does not stand in their code, and what does.
 CALLED = {"hash": "sha256"}
-ROOF, WING = 90, 99
+ROOF, WING, GROUND = 90, 99, -1
 
 
 class Header:
@@ -49,7 +49,8 @@ class Header:
         self.name = path.relative_to(include).as_posix()
         self.lines = path.read_text(encoding="utf-8").splitlines()
         self.own, self.foreign, self.missing = [], [], []
-        for mark, name in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)', "\n".join(self.lines), re.M):
+        includes = re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)', "\n".join(self.lines), re.M)
+        for mark, name in includes:
             near = (path.parent / name).resolve()
             if mark == '"' and near.is_file() and include in near.parents:
                 self.own.append(near.relative_to(include).as_posix())
@@ -58,6 +59,7 @@ class Header:
                 (self.own if found else self.missing).append(name.removeprefix("regrant/"))
             else:
                 self.foreign.append(name)
+        self.first = self.own[0] if self.own and includes[0][1] not in self.foreign else None
 
     @property
     def is_wing(self):
@@ -75,6 +77,8 @@ class Header:
             return ROOF
         if line == "// wing" and self.is_wing:
             return WING
+        if line == "// ground" and self.name == "detail/cpp20.hpp":
+            return GROUND
         match = re.fullmatch(r"// floor (\d)", line)
         return int(match.group(1)) if match and not self.is_wing and self.name != "regrant.hpp" else None
 
@@ -116,6 +120,15 @@ def rules(top):
         h.name for h in everyone if h.lines[2:4] != ["// SPDX-License-Identifier: MIT", "#pragma once"]]
     yield "every header of ours that is included exists", [
         f"{h.name}: {name}" for h in everyone for name in h.missing]
+
+    def asks_first(header):
+        for _ in headers:
+            if header and header.rank != GROUND:
+                header = headers.get(header.first)
+        return header is not None and header.rank == GROUND
+
+    yield "what a header includes first leads down to the ground, which asks for C++20", [
+        h.name for h in everyone if not asks_first(h)]
 
     known = [(h, headers[name]) for h in everyone for name in h.own if name in headers]
     yield "includes lead strictly downwards", [
@@ -190,6 +203,8 @@ def self_test():
         ("every header of ours", victim, add("#include <regrant/no_such.hpp>")),
         ("includes lead", victim, add("#include <regrant/regrant.hpp>")),
         ("includes lead", victim, add('#include "error.hpp"')),
+        ("what a header includes first", victim, lambda text: text.replace("#include", "#include <string>\n#include", 1)),
+        ("what a header includes first", "include/regrant/scope.hpp", lambda text: text.replace('"detail/cpp20.hpp"', "<span>")),
         ("the roof covers", "include/regrant/new_thing.hpp", add("// regrant/new_thing.hpp - a thing.\n// floor 0")),
         ("foreign headers", victim, add("#include <openssl/evp.h>")),
         ("foreign headers", victim, add("#include <picojson.h>")),

@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "cpp20.hpp"
+
 #include <exception>
 
 namespace regrant::inline v0::detail {

@@ -117,7 +117,7 @@ public:
 /// RFC 8259 6: number = [ minus ] int [ frac ] [ exp ]
 constexpr bool is_json_number(std::string_view text) noexcept {
     const auto digits = [&] {
-        const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+        const std::size_t count = (std::min)(text.find_first_not_of("0123456789"), text.size());
         text.remove_prefix(count);
         return count;
     };
@@ -145,7 +145,7 @@ constexpr bool has_strict_numbers(std::string_view text) noexcept {
         if (in_string && text[0] == '\\') length = std::min<std::size_t>(2, text.size());
         else if (text[0] == '"') in_string = !in_string;
         else if (!in_string && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) {
-            length = std::min(text.find_first_not_of("+-.0123456789eE"), text.size());
+            length = (std::min)(text.find_first_not_of("+-.0123456789eE"), text.size());
             if (!is_json_number(text.substr(0, length))) return false;
         }
         text.remove_prefix(length);

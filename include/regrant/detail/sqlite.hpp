@@ -195,7 +195,7 @@ private:
         using namespace std::chrono;
         const auto left = static_cast<sqlite_connection*>(self)->deadline - steady_clock::now();
         if (left <= left.zero()) return 0;
-        std::this_thread::sleep_for(std::min<steady_clock::duration>(left, milliseconds(std::min(times + 1, 20))));
+        std::this_thread::sleep_for((std::min<steady_clock::duration>)(left, milliseconds((std::min)(times + 1, 20))));
         return 1;
     }
 

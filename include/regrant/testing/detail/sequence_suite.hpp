@@ -241,7 +241,7 @@ template <class Bench> void check_advance(Bench& bench) {
             const instant now = row.used_at + step;
             if (!at.advance(row.key, row.current, next(row.current), now)) continue; // another check's matter
             row.current = next(row.current);
-            row.used_at = std::max(row.used_at, now);
+            row.used_at = (std::max)(row.used_at, now);
             at.expect_row(row, "after advance by " + std::to_string(step.count()) + " ms");
         }
     });

@@ -131,7 +131,7 @@ template <class Bench> void check_reap(Bench& bench) {
     bench.check("a row stays until its expires_at, to the millisecond, live or revoked (R38)", [](const auto& at) {
         // In the second half of a second, so that whole seconds show.
         instant until = current_time() + milliseconds(300);
-        until = std::max(until, floor<seconds>(until) + milliseconds(400));
+        until = (std::max)(until, floor<seconds>(until) + milliseconds(400));
         grant live = fresh_row(), revoked = fresh_row();
         live.expires_at = revoked.expires_at = until;
         at.place(live);
