@@ -1,0 +1,301 @@
+// regrant/detail/libpq.hpp - the one room where libpq lives.
+// floor 2
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../clock.hpp"
+#include "../error.hpp"
+#include "../lineage.hpp"
+#include "../result.hpp"
+#include "../secret.hpp"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace regrant::inline v0::detail {
+
+struct libpq_free {
+    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+    void operator()(PGresult* rows) const noexcept { PQclear(rows); }
+    void operator()(PQconninfoOption* first) const noexcept {
+        for (PQconninfoOption* each = first; each->keyword != nullptr; ++each)
+            if (each->val != nullptr) wipe(each->val, std::strlen(each->val));
+        PQconninfoFree(first);
+    }
+};
+
+/// libpq's words without the line's end.
+inline std::string libpq_words(const char* message) {
+    std::string words = message == nullptr ? "" : message;
+    while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.pop_back();
+    for (char& each : words)
+        if (each == '\n') each = ' ';
+    return words;
+}
+
+/// A connection string taken apart, with defaults of ours where it is silent.
+class libpq_options {
+public:
+    /// libpq quotes what it cannot read, and that may be a piece of a password; so its words are never passed on.
+    static result<libpq_options, setup_error> parse(const std::string& text, std::chrono::milliseconds timeout) {
+        const auto refuse = [](const char* why) { return unexpected(setup_error{why}); };
+        if (text.find('\0') != text.npos) return refuse("the connection string holds a NUL");
+        char* why = nullptr;
+        const std::unique_ptr<PQconninfoOption, libpq_free> parsed(PQconninfoParse(text.c_str(), &why));
+        if (why != nullptr) {
+            wipe(why, std::strlen(why));
+            PQfreemem(why);
+        }
+        if (!parsed) return refuse("libpq cannot read the connection string");
+
+        const bool is_uri = text.starts_with("postgresql://") || text.starts_with("postgres://");
+        libpq_options read;
+        // A primary alone sees every earlier write; `primary` came with libpq 14.
+        const char* const session = PQlibVersion() >= 140000 ? "primary" : "read-write";
+        const std::string unanswered = std::to_string(std::max<std::int64_t>(timeout.count() / 2, 1));
+        for (const PQconninfoOption* each = parsed.get(); each->keyword != nullptr; ++each) {
+            const std::string_view keyword = each->keyword;
+            const std::string_view value = each->val == nullptr ? "" : each->val;
+            // A password that was not percent-encoded goes on in one of these, and would be quoted in messages.
+            const bool looks_wrong =
+                (is_uri && (keyword == "host" || keyword == "dbname") && value.find('@') != value.npos) ||
+                (keyword == "dbname" && value.find("://") != value.npos) ||
+                (keyword == "port" && value.find_first_not_of("0123456789, ") != value.npos);
+            if (looks_wrong)
+                return refuse("the connection string has a host, port or dbname that makes no sense; in a URI the "
+                              "user and the password are percent-encoded");
+            if (each->val != nullptr) read.add(keyword, value);
+            else if (keyword == "target_session_attrs") read.add(keyword, session);
+            else if (keyword == "fallback_application_name") read.add(keyword, "regrant");
+            else if (keyword == "tcp_user_timeout") read.add(keyword, unanswered);
+            else if (keyword == "keepalives_idle") read.add(keyword, "30");
+            else if (keyword == "keepalives_interval") read.add(keyword, "10");
+            else if (keyword == "keepalives_count") read.add(keyword, "3");
+        }
+        return read;
+    }
+
+    PGconn* begin_connecting() const {
+        std::vector<const char*> keywords, values;
+        for (std::size_t i = 0; i != keywords_.size(); ++i) {
+            keywords.push_back(keywords_[i].c_str());
+            values.push_back(values_[i].reveal().data());
+        }
+        keywords.push_back(nullptr);
+        values.push_back(nullptr);
+        return PQconnectStartParams(keywords.data(), values.data(), 0);
+    }
+
+private:
+    void add(std::string_view keyword, std::string_view value) {
+        keywords_.emplace_back(keyword);
+        values_.emplace_back(value);
+        values_.back().append(std::string_view("\0", 1));
+    }
+    std::vector<std::string> keywords_;
+    std::vector<secret> values_;
+};
+
+/// The values of one statement in order, as PostgreSQL's binary format has them. What is bound outlives them.
+class libpq_values {
+public:
+    static constexpr std::size_t most = 13;
+
+    libpq_values& bind(std::string_view bytes) noexcept {
+        // A null pointer would be NULL.
+        return add(bytes.empty() ? "" : bytes.data(), bytes.size());
+    }
+    libpq_values& bind(const row_key& key) noexcept {
+        return add(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+    }
+    libpq_values& bind(std::int64_t number) noexcept {
+        std::array<char, 8>& bytes = numbers_[count_];
+        for (std::size_t i = 0; i != bytes.size(); ++i)
+            bytes[i] = static_cast<char>(static_cast<std::uint64_t>(number) >> (56 - 8 * i) & 0xFF);
+        return add(bytes.data(), bytes.size());
+    }
+    libpq_values& bind(std::optional<std::int64_t> number) noexcept { return number ? bind(*number) : add(nullptr, 0); }
+    libpq_values& bind(instant when) noexcept { return bind(std::int64_t{when.time_since_epoch().count()}); }
+    libpq_values& bind(generation which) noexcept { return bind(std::int64_t{static_cast<std::uint32_t>(which)}); }
+
+    libpq_values() = default;
+    libpq_values(const libpq_values&) = delete;
+    libpq_values& operator=(const libpq_values&) = delete;
+
+    int send(PGconn* to, const char* statement) const noexcept {
+        static constexpr std::array<int, most> binary{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+        return PQsendQueryPrepared(to, statement, static_cast<int>(count_), starts_.data(), sizes_.data(),
+                                   binary.data(), 1);
+    }
+
+private:
+    libpq_values& add(const char* start, std::size_t size) noexcept {
+        starts_[count_] = start;
+        sizes_[count_++] = static_cast<int>(size);
+        return *this;
+    }
+    std::size_t count_ = 0;
+    std::array<const char*, most> starts_{};
+    std::array<int, most> sizes_{};
+    std::array<std::array<char, 8>, most> numbers_{};
+};
+
+/// What a statement gave.
+class libpq_rows {
+public:
+    explicit libpq_rows(PGresult* rows = nullptr) noexcept : rows_(rows) {}
+
+    int size() const noexcept { return PQntuples(rows_.get()); }
+    bool is_null(int row, int column) const noexcept { return PQgetisnull(rows_.get(), row, column) == 1; }
+    /// The bytes of a column: text, where the statement was not a prepared one.
+    std::string_view bytes(int row, int column) const noexcept {
+        return {PQgetvalue(rows_.get(), row, column), static_cast<std::size_t>(PQgetlength(rows_.get(), row, column))};
+    }
+    /// A bigint or a boolean that a prepared statement gave.
+    std::optional<std::int64_t> number(int row, int column) const noexcept {
+        const std::string_view raw = bytes(row, column);
+        if (is_null(row, column) || (raw.size() != 8 && raw.size() != 1)) return std::nullopt;
+        std::uint64_t read = 0;
+        for (const char each : raw) read = read << 8 | static_cast<unsigned char>(each);
+        return static_cast<std::int64_t>(read);
+    }
+    /// How many rows a write changed.
+    std::size_t changed() const noexcept {
+        std::size_t count = 0;
+        for (const char* digit = PQcmdTuples(rows_.get()); *digit != '\0'; ++digit)
+            count = count * 10 + static_cast<std::size_t>(*digit - '0');
+        return count;
+    }
+
+private:
+    std::unique_ptr<PGresult, libpq_free> rows_;
+};
+
+/// A connection for one thread at a time, on which nothing waits past its deadline. After a failed call it may be in
+/// the middle of something, and is only good for closing. It stays where it is: libpq keeps its address.
+class libpq_connection {
+public:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    libpq_connection() = default;
+    libpq_connection(const libpq_connection&) = delete;
+    libpq_connection& operator=(const libpq_connection&) = delete;
+
+    result<void, outage> open(const libpq_options& options, time_point until) {
+        db_.reset(options.begin_connecting());
+        if (!db_) return unexpected(outage{"libpq: memory ran out"});
+        // Without a receiver libpq prints what the server remarks.
+        PQsetNoticeReceiver(raw(), notice, this);
+        PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+        while (PQstatus(raw()) != CONNECTION_BAD && next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
+            if (!wait(next == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) return unexpected(late());
+            next = PQconnectPoll(raw());
+        }
+        if (PQstatus(raw()) != CONNECTION_OK || PQsetnonblocking(raw(), 1) != 0) return unexpected(broken());
+        return {};
+    }
+
+    /// Whether the server has not said goodbye since the last call.
+    bool still_open() noexcept {
+        pollfd at{PQsocket(raw()), POLLIN, 0};
+        while (::poll(&at, 1, 0) > 0)
+            if (PQconsumeInput(raw()) == 0 || PQisBusy(raw()) != 0 || PQstatus(raw()) != CONNECTION_OK) return false;
+        return PQstatus(raw()) == CONNECTION_OK;
+    }
+
+    /// Statements without values; what the last one gave.
+    result<libpq_rows, outage> run(const std::string& sql, time_point until) {
+        return finish(PQsendQuery(raw(), sql.c_str()), until);
+    }
+    result<libpq_rows, outage> prepare(const char* name, const char* sql, time_point until) {
+        return finish(PQsendPrepare(raw(), name, sql, 0, nullptr), until);
+    }
+    result<libpq_rows, outage> execute(const char* name, const libpq_values& values, time_point until) {
+        return finish(values.send(raw(), name), until);
+    }
+
+    /// SQLSTATE of the last failure; empty where the server did not say.
+    std::string_view state() const noexcept { return state_; }
+
+private:
+    PGconn* raw() const noexcept { return db_.get(); }
+    outage broken() const { return {"PostgreSQL: " + libpq_words(PQerrorMessage(raw()))}; }
+    static outage late() { return {"PostgreSQL: no answer within the timeout"}; }
+
+    static void notice(void* self, const PGresult* said) noexcept {
+        // Somebody cancelled the wait for a standby: the commit stands here, but not yet there, and counts as done.
+        const char* by = PQresultErrorField(said, PG_DIAG_SOURCE_FUNCTION);
+        if (by != nullptr && std::strcmp(by, "SyncRepWaitForLSN") == 0)
+            static_cast<libpq_connection*>(self)->not_replicated_ = true;
+    }
+
+    bool wait(int events, time_point until) const noexcept {
+        using namespace std::chrono;
+        pollfd at{PQsocket(raw()), static_cast<short>(events), 0};
+        while (true) {
+            const auto left = ceil<milliseconds>(until - steady_clock::now());
+            if (left <= left.zero()) return false;
+            const int ready = ::poll(&at, 1, static_cast<int>(std::min<milliseconds>(left, hours(1)).count()));
+            if (ready > 0) return true;
+            if (ready < 0 && errno != EINTR) return false;
+        }
+    }
+
+    outage refused(const PGresult* by) {
+        const char* state = PQresultErrorField(by, PG_DIAG_SQLSTATE);
+        const char* primary = PQresultErrorField(by, PG_DIAG_MESSAGE_PRIMARY);
+        if (state == nullptr || primary == nullptr) return {"PostgreSQL: " + libpq_words(PQresultErrorMessage(by))};
+        state_ = state;
+        // The detail that follows in libpq's own form may quote the row.
+        return {"PostgreSQL: " + libpq_words(primary) + " (" + state_ + ")"};
+    }
+
+    result<libpq_rows, outage> finish(int sent, time_point until) {
+        if (sent == 0) return unexpected(broken());
+        state_.clear();
+        not_replicated_ = false;
+        while (true) {
+            const int unsent = PQflush(raw());
+            if (unsent < 0) return unexpected(broken());
+            if (unsent == 0) break;
+            if (!wait(POLLIN | POLLOUT, until)) return unexpected(late());
+            if (PQconsumeInput(raw()) == 0) return unexpected(broken());
+        }
+        libpq_rows last;
+        std::optional<outage> failed;
+        while (true) {
+            while (PQisBusy(raw()) != 0) {
+                if (!wait(POLLIN, until)) return unexpected(late());
+                if (PQconsumeInput(raw()) == 0) return unexpected(broken());
+            }
+            PGresult* const one = PQgetResult(raw());
+            if (one == nullptr) break;
+            last = libpq_rows(one);
+            const ExecStatusType status = PQresultStatus(one);
+            if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !failed) failed = refused(one);
+        }
+        if (failed) return unexpected(*std::move(failed));
+        if (not_replicated_) return unexpected(outage{"PostgreSQL: its wait for a standby was cancelled"});
+        return last;
+    }
+
+    std::unique_ptr<PGconn, libpq_free> db_;
+    std::string state_;
+    bool not_replicated_ = false;
+};
+
+} // namespace regrant::inline v0::detail

@@ -1,0 +1,182 @@
+// regrant/detail/postgresql_schema.hpp - the tables that the PostgreSQL store keeps its rows in.
+// floor 3
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../clock.hpp"
+#include "../error.hpp"
+#include "../grant.hpp"
+#include "../lineage.hpp"
+#include "../result.hpp"
+#include "libpq.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace regrant::inline v0::detail {
+
+// The table knows enumerators as booleans.
+static_assert(static_cast<int>(rotation::rotate) == 0 && static_cast<int>(rotation::echo) == 1);
+static_assert(static_cast<int>(revocation::live) == 0 && static_cast<int>(revocation::revoked) == 1);
+
+inline constexpr std::string_view postgresql_schema_version = "1";
+
+/// Times are milliseconds since 1970, `auth_time` seconds, as its claim counts them; 2^53 is far beyond any login.
+/// Text is kept as bytes: it comes back as it was given, whatever the database's encoding, and an index on it does
+/// not depend on a collation, which may change with the operating system. No index holds a column that changes, and
+/// every page keeps room for new versions of its rows, so that an update touches no index (HOT).
+inline constexpr char postgresql_schema[] = R"(
+CREATE TABLE regrant_schema (version integer NOT NULL);
+INSERT INTO regrant_schema VALUES (1);
+CREATE TABLE regrant_family (
+    issued_at bigint NOT NULL CHECK (issued_at BETWEEN -9007199254740992 AND 9007199254740992),
+    expires_at bigint NOT NULL CHECK (expires_at BETWEEN -9007199254740992 AND 9007199254740992),
+    auth_time bigint CHECK (auth_time BETWEEN -9007199254740992 AND 9007199254740992),
+    generation bigint NOT NULL CHECK (generation BETWEEN 0 AND 4294967295),
+    used_at bigint NOT NULL CHECK (used_at BETWEEN -9007199254740992 AND 9007199254740992),
+    echoes boolean NOT NULL,
+    revoked boolean NOT NULL,
+    row_key bytea NOT NULL PRIMARY KEY CHECK (octet_length(row_key) = 32),
+    client_id bytea NOT NULL,
+    subject bytea NOT NULL,
+    scope bytea NOT NULL,
+    audience bytea NOT NULL,
+    confirmation bytea NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX regrant_family_subject ON regrant_family (subject);
+CREATE INDEX regrant_family_expires_at ON regrant_family (expires_at);
+COMMIT)";
+
+struct postgresql_query {
+    const char* name;
+    const char* sql;
+};
+
+inline constexpr postgresql_query postgresql_insert{
+    "regrant_insert", "INSERT INTO regrant_family (issued_at, expires_at, auth_time, generation, used_at, echoes, "
+                      "revoked, row_key, client_id, subject, scope, audience, confirmation) VALUES ($1, $2, $3, $4, "
+                      "$5, $6::bigint <> 0, $7::bigint <> 0, $8, $9, $10, $11, $12, $13) "
+                      "ON CONFLICT (row_key) DO NOTHING"};
+inline constexpr postgresql_query postgresql_find{
+    "regrant_find", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
+                    "client_id, subject, scope, audience, confirmation FROM regrant_family WHERE row_key = $1"};
+// Two that want one row wait for each other, and the second looks at what the first has left (READ COMMITTED).
+inline constexpr postgresql_query postgresql_advance{
+    "regrant_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
+                       "WHERE row_key = $3 AND generation = $4 AND NOT revoked"};
+/// The same, without a wait for the disk: the setting ends with the statement.
+inline constexpr postgresql_query postgresql_hasty_advance{
+    "regrant_hasty_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
+                             "WHERE row_key = $3 AND generation = $4 AND NOT revoked "
+                             "AND set_config('synchronous_commit', 'off', true) = 'off'"};
+// Writes also where the row is revoked already, so that each answer waits until it is durable.
+inline constexpr postgresql_query postgresql_revoke{"regrant_revoke",
+                                               "UPDATE regrant_family SET revoked = true WHERE row_key = $1"};
+inline constexpr postgresql_query postgresql_revoke_subject{
+    "regrant_revoke_subject", "UPDATE regrant_family SET revoked = true WHERE subject = $1 AND NOT revoked"};
+inline constexpr postgresql_query postgresql_list_subject{
+    "regrant_list_subject", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
+                            "client_id, subject, scope, audience, confirmation FROM regrant_family WHERE subject = $1"};
+// What it found is told apart from what it removed: another server may be removing the same rows.
+inline constexpr postgresql_query postgresql_reap{
+    "regrant_reap", "WITH due AS MATERIALIZED (SELECT row_key FROM regrant_family WHERE expires_at < $1 LIMIT 256), "
+                    "gone AS (DELETE FROM regrant_family WHERE row_key IN (SELECT row_key FROM due) RETURNING 1) "
+                    "SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM gone)"};
+inline constexpr std::int64_t postgresql_reap_batch = 256;
+
+inline constexpr postgresql_query postgresql_queries[] = {
+    postgresql_insert, postgresql_find,           postgresql_advance,      postgresql_hasty_advance,
+    postgresql_revoke, postgresql_revoke_subject, postgresql_list_subject, postgresql_reap,
+};
+
+/// Somebody else may have written the row, or a bad disk: nothing in it is believed unseen.
+inline result<grant, outage> read_grant(const libpq_rows& rows, int row) {
+    bool sound = true;
+    const auto number = [&](int column, std::int64_t least, std::int64_t most) {
+        const auto found = rows.number(row, column);
+        sound = sound && found && least <= *found && *found <= most;
+        return sound ? *found : 0;
+    };
+    const auto time = [&](int column) {
+        return std::chrono::milliseconds(number(column, -(std::int64_t{1} << 53), std::int64_t{1} << 53));
+    };
+    const auto text = [&](int column) { return rows.bytes(row, column); };
+    row_key key;
+    if (text(7).size() == key.bytes.size()) std::memcpy(key.bytes.data(), text(7).data(), key.bytes.size());
+    else sound = false;
+    grant found(key, {text(8), text(9), text(10), text(11), text(12)});
+    found.issued_at = instant(time(0));
+    found.expires_at = instant(time(1));
+    if (!rows.is_null(row, 2)) found.auth_time = std::chrono::sys_seconds(std::chrono::seconds(time(2).count()));
+    found.current = generation{static_cast<std::uint32_t>(number(3, 0, 0xFFFF'FFFF))};
+    found.used_at = instant(time(4));
+    found.rotation = rotation{static_cast<std::uint8_t>(number(5, 0, 1))};
+    found.state = revocation{static_cast<std::uint8_t>(number(6, 0, 1))};
+    if (!sound) return unexpected(outage{"PostgreSQL: a row of the token store is damaged"});
+    return found;
+}
+
+/// Makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
+inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
+                                         libpq_connection::time_point until) {
+    // A plan made while the table was small must not go on to read it from end to end when it has grown: hence no
+    // sequential scan. What is stronger than `on` is left so.
+    const auto seen = at.run(
+        "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
+            "', false), set_config('default_transaction_isolation', 'read committed', false), "
+            "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
+            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
+            "current_setting('transaction_read_only')",
+        until);
+    if (!seen) return unexpected(seen.error());
+    if (seen->bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
+    if (seen->bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
+    return {};
+}
+
+inline result<void, outage> prepare_queries(libpq_connection& at, libpq_connection::time_point until) {
+    for (const postgresql_query& each : postgresql_queries)
+        if (const auto made = at.prepare(each.name, each.sql, until); !made) return unexpected(made.error());
+    return {};
+}
+
+/// Holds the first schema of the search path against what a store looks like; fills one that has none.
+/// \return why it is refused
+inline std::optional<std::string> make_or_check_schema(libpq_connection& at, libpq_connection::time_point until) {
+    // The second round is for a schema without a store, which another server may be filling at this moment.
+    for (const bool filling : {false, true}) {
+        if (filling)
+            if (const auto alone = at.run("BEGIN; SELECT pg_advisory_xact_lock(5936428674130726516)", until); !alone)
+                return alone.error().detail;
+        const auto seen = at.run("SELECT coalesce(current_schema(), ''), (SELECT count(*) FROM pg_class "
+                                 "WHERE relname IN ('regrant_schema', 'regrant_family') AND relnamespace = (SELECT "
+                                 "oid FROM pg_namespace WHERE nspname = current_schema()))",
+                                 until);
+        if (!seen) return seen.error().detail;
+        if (seen->bytes(0, 0).empty()) return "no schema of its search_path exists";
+        if (seen->bytes(0, 1) == "2") {
+            const auto noted = at.run("SELECT max(version), max(version) > " +
+                                          std::string(postgresql_schema_version) + " FROM regrant_schema",
+                                      until);
+            if (!noted) return noted.error().detail;
+            if (noted->bytes(0, 1) == "t") return "its tables were made by a newer version of regrant";
+            if (noted->bytes(0, 0) != postgresql_schema_version)
+                return "its tables are of a version that this regrant does not know";
+            if (!filling) return std::nullopt;
+            const auto left = at.run("ROLLBACK", until);
+            return left ? std::nullopt : std::optional(left.error().detail);
+        }
+        if (seen->bytes(0, 1) != "0") return "one of its tables regrant_schema and regrant_family is missing";
+    }
+    const auto filled = at.run(postgresql_schema, until);
+    return filled ? std::nullopt : std::optional(filled.error().detail);
+}
+
+} // namespace regrant::inline v0::detail
