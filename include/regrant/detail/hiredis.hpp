@@ -1,0 +1,214 @@
+// regrant/detail/hiredis.hpp - the one room where hiredis lives.
+// floor 2
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../result.hpp"
+#include "../secret.hpp"
+#include "redis_url.hpp"
+
+#include <hiredis/hiredis.h>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace regrant::inline v0::detail {
+
+using redis_time = std::chrono::steady_clock::time_point;
+
+struct redis_free {
+    void operator()(redisContext* context) const noexcept { redisFree(context); }
+    void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+};
+
+/// What a server answered: a view of a reply, or of an element of one.
+class redis_value {
+public:
+    explicit redis_value(const redisReply* at) noexcept : at_(at) {}
+
+    bool is_error() const noexcept { return at_->type == REDIS_REPLY_ERROR; }
+    bool is_nil() const noexcept { return at_->type == REDIS_REPLY_NIL; }
+    bool is_integer() const noexcept { return at_->type == REDIS_REPLY_INTEGER; }
+    bool is_array() const noexcept { return at_->type == REDIS_REPLY_ARRAY; }
+    bool is_text() const noexcept { return at_->type == REDIS_REPLY_STRING || at_->type == REDIS_REPLY_STATUS; }
+
+    std::int64_t integer() const noexcept { return is_integer() ? at_->integer : -1; }
+    /// The words of an error, too.
+    std::string_view text() const noexcept {
+        return is_text() || is_error() ? std::string_view(at_->str, at_->len) : std::string_view();
+    }
+    std::size_t size() const noexcept { return is_array() ? at_->elements : 0; }
+    /// \pre i < size()
+    redis_value operator[](std::size_t i) const noexcept { return redis_value(at_->element[i]); }
+
+private:
+    const redisReply* at_;
+};
+
+/// A whole reply, owned.
+class redis_reply {
+public:
+    explicit redis_reply(redisReply* owned) noexcept : owned_(owned) {}
+    redis_value operator*() const noexcept { return redis_value(owned_.get()); }
+
+private:
+    std::unique_ptr<redisReply, redis_free> owned_;
+};
+
+/// A command as it goes over the wire; it may hold a password, so it is wiped.
+inline secret redis_command(std::span<const std::string_view> words) {
+    secret bytes;
+    bytes.append("*" + std::to_string(words.size()) + "\r\n");
+    for (const std::string_view word : words) {
+        bytes.append("$" + std::to_string(word.size()) + "\r\n");
+        bytes.append(word);
+        bytes.append("\r\n");
+    }
+    return bytes;
+}
+
+inline secret redis_command(std::initializer_list<std::string_view> words) {
+    return redis_command(std::span(words.begin(), words.size()));
+}
+
+/// What is said first on each connection.
+inline std::vector<secret> redis_greeting(const redis_url& to) {
+    std::vector<secret> all;
+    if (to.password && to.user.empty()) all.push_back(redis_command({"AUTH", to.password->reveal()}));
+    else if (to.password) all.push_back(redis_command({"AUTH", to.user, to.password->reveal()}));
+    if (to.database != 0) all.push_back(redis_command({"SELECT", std::to_string(to.database)}));
+    return all;
+}
+
+/// Why there is no answer.
+struct redis_failure {
+    enum class reach : std::uint8_t {
+        /// The server never had the whole command, so it cannot have acted.
+        not_sent,
+        /// It may have acted, or not, or be about to.
+        sent,
+    } how_far;
+    std::string what;
+};
+
+/// A connection, for one thread at a time. Whatever goes wrong closes it for good.
+///
+/// hiredis connects and reads; what is sent goes past it, because it writes without MSG_NOSIGNAL, and a server that
+/// has gone away would end the host's process by SIGPIPE.
+class redis_connection {
+public:
+    redis_connection() noexcept = default;
+
+    static result<redis_connection, std::string> open(const redis_address& to, redis_time until) {
+        redis_connection made;
+        timeval left{};
+        if (!until_then(until, left)) return unexpected(std::string("no time was left to connect"));
+        // Resolving a name is outside of every timeout here; the system's resolver has its own.
+        made.context_.reset(redisConnectWithTimeout(to.host.c_str(), to.port, left));
+        if (!made.context_) return unexpected(std::string("out of memory"));
+        if (made.context_->err != 0) return unexpected(made.words());
+        ::fcntl(made.fd(), F_SETFD, FD_CLOEXEC);
+#ifdef SO_NOSIGPIPE
+        const int on = 1;
+        ::setsockopt(made.fd(), SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+        redisEnableKeepAlive(made.context_.get());
+        if (made.context_->err != 0) return unexpected(made.words());
+        return made;
+    }
+
+    bool is_open() const noexcept { return context_ != nullptr; }
+    void close() noexcept { context_.reset(); }
+
+    /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
+    bool is_quiet() const noexcept {
+        char byte = 0;
+        return is_open() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+               (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+
+    result<redis_reply, redis_failure> call(std::string_view bytes, redis_time until) {
+        auto answers = call_all(bytes, 1, until);
+        if (!answers) return unexpected(std::move(answers).error());
+        return std::move(answers->front());
+    }
+
+    /// Sends commands in one go. An answer that is an error is an answer.
+    result<std::vector<redis_reply>, redis_failure> call_all(std::string_view bytes, std::size_t commands,
+                                                             redis_time until) {
+        using enum redis_failure::reach;
+        while (!bytes.empty()) {
+            if (!wait_until(until)) return failed(not_sent, "no time was left to send");
+            const ssize_t sent_bytes = ::send(fd(), bytes.data(), bytes.size(), no_signal);
+            if (sent_bytes < 0 && errno == EINTR) continue;
+            if (sent_bytes <= 0) return failed(not_sent, std::strerror(errno));
+            bytes.remove_prefix(static_cast<std::size_t>(sent_bytes));
+        }
+        std::vector<redis_reply> answers;
+        while (answers.size() != commands) {
+            void* read = nullptr;
+            if (redisGetReplyFromReader(context_.get(), &read) != REDIS_OK) return failed(sent, words());
+            if (read != nullptr) {
+                redis_reply owned(static_cast<redisReply*>(read));
+                answers.push_back(std::move(owned));
+                continue;
+            }
+            if (!wait_until(until)) return failed(sent, "no answer within the timeout");
+            if (redisBufferRead(context_.get()) != REDIS_OK) return failed(sent, words());
+        }
+        return answers;
+    }
+
+private:
+#ifdef MSG_NOSIGNAL
+    static constexpr int no_signal = MSG_NOSIGNAL;
+#else
+    static constexpr int no_signal = 0;
+#endif
+
+    int fd() const noexcept { return static_cast<int>(context_->fd); }
+
+    unexpected<redis_failure> failed(redis_failure::reach how_far, std::string why) {
+        close();
+        return unexpected(redis_failure{how_far, std::move(why)});
+    }
+
+    std::string words() const {
+        if (context_->err == REDIS_ERR_EOF) return "the server closed the connection";
+        if (context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return "no answer within the timeout";
+        return context_->errstr;
+    }
+
+    /// \return false where no time is left; a timeval of zero would mean for ever
+    static bool until_then(redis_time until, timeval& left) noexcept {
+        using namespace std::chrono;
+        const auto time = duration_cast<microseconds>(until - steady_clock::now());
+        if (time <= time.zero()) return false;
+        left.tv_sec = static_cast<decltype(left.tv_sec)>(time / seconds(1));
+        left.tv_usec = static_cast<decltype(left.tv_usec)>((time % seconds(1)).count());
+        return true;
+    }
+
+    bool wait_until(redis_time until) noexcept {
+        timeval left{};
+        return until_then(until, left) && redisSetTimeout(context_.get(), left) == REDIS_OK;
+    }
+
+    std::unique_ptr<redisContext, redis_free> context_;
+};
+
+} // namespace regrant::inline v0::detail

@@ -1,0 +1,320 @@
+// regrant/store/redis.hpp - a token_store in Redis or Valkey, one server or a cluster.
+// wing
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../base64.hpp"
+#include "../clock.hpp"
+#include "../detail/hiredis.hpp"
+#include "../detail/redis_checkup.hpp"
+#include "../detail/redis_cluster.hpp"
+#include "../detail/redis_node.hpp"
+#include "../detail/redis_row.hpp"
+#include "../detail/redis_url.hpp"
+#include "../error.hpp"
+#include "../grant.hpp"
+#include "../hash.hpp"
+#include "../lineage.hpp"
+#include "../result.hpp"
+#include "../secret.hpp"
+#include "../token_store.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace regrant::inline v0 {
+
+/// What `redis_store::open` demands of every server, for the sake of the revokes it acknowledges.
+enum class redis_durability : std::uint8_t {
+    /// `appendonly yes` with `appendfsync always`: what was answered is in a file that was synced.
+    always,
+    /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
+    awaited,
+    /// `appendonly yes`. The last second or two of everything answered may be lost, revokes too.
+    everysec,
+    /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
+    unchecked,
+};
+
+struct redis_settings {
+    redis_durability durability = redis_durability::always;
+    /// How many replicas must have an insert or a revoke before it is answered (WAIT). With none a failover forgets
+    /// the writes that its new primary had not received.
+    std::uint32_t replicas = 0;
+    /// How long a call takes at most before it is an outage, waiting and reconnecting included; at most an hour. Keep
+    /// it well below the policy's retry window, so that the client's next try still finds the window open (R51).
+    std::chrono::milliseconds timeout = std::chrono::seconds(5);
+    /// How much of that is spent on a server that does not take the connection.
+    std::chrono::milliseconds connect_timeout = std::chrono::seconds(1);
+    /// Per server, at most a thousand; a call that finds all in use waits for one.
+    std::uint32_t connections = 16;
+    /// What all keys begin with.
+    std::string prefix = "regrant:";
+};
+
+/// Keeps grants in Redis 6.2 or newer, in Valkey, or in a cluster of either, for any number of processes.
+///
+///     auto store = regrant::redis_store::open("redis://login:password@redis.example:6379");
+///     if (!store) return fail(store.error().message);
+///     regrant::token_endpoint endpoint(*store, registry, issuer, std::move(keyring));
+///
+/// A family is one string under `regrant:f:<row key>`; a user's families are listed in one sorted set under
+/// `regrant:s:<SHA-256 of the subject>`, written before the row (R50). The names of keys, which monitors and slow logs
+/// show, spell no user; the rows name users and clients, but hold no token (R36).
+///
+/// What it promises:
+/// - With `always`, the default, neither a killed server nor a power failure takes anything that was answered.
+/// - With `awaited` they take no login and no revoke, but the last advances: the rows fall behind their tokens, and
+///   each heals when its token comes, if the policy's `heal` allows for that many generations (R53).
+/// - With `everysec` they take the last second or two of everything. Then a family whose revoke was lost lives on.
+///   With less than that, a restarted server has forgotten everybody or goes back to its last snapshot.
+/// - A failover is another matter: replication does not wait. Set `replicas` to what a failover leaves behind, and on
+///   the servers `min-replicas-to-write`, so that a primary that was cut off refuses writes. Even so Redis promises
+///   less than a consensus would: where one lost revoke is too many, use PostgreSQL with a synchronous standby.
+/// - After a restored backup set `policy_settings::not_before` to the time of the restore: the revokes made since are
+///   forgotten.
+///
+/// A call whose connection breaks is an outage, and is not sent again unless the server cannot have had all of it; the
+/// same token works again within the retry window. A server that cannot be reached is left alone for 10 ms, then for
+/// twice as long each time up to a second, and calls fail at once meanwhile. Rows are read with GETEX, which replicas
+/// refuse: a primary that was demoted does not answer from memory.
+///
+/// `maxmemory-policy` must be `noeviction`: an evicted row logs its user out, and an evicted index entry hides a login
+/// from `revoke_subject`. Redis forgets a row by itself, a day after its `expires_at` by the server's clock.
+/// Every command has one key, so a cluster shards by family. MOVED and ASK are followed, a failover's new primary is
+/// found through the others. The user needs: GETEX, SET, EVAL, EVALSHA, SCRIPT LOAD, in scripts GETRANGE, SETRANGE,
+/// DEL, ZADD, ZRANGE, ZREMRANGEBYSCORE, PEXPIREAT, TIME; for the checks of `open` INFO, CONFIG GET, CLUSTER SLOTS; if
+/// asked for WAIT, WAITAOF, SCAN (`reap`). TLS is left to a tunnel. Open it after a `fork`, not before.
+class redis_store {
+public:
+    /// \param url  `redis://[user[:password]@]host[:port][/database]`, percent escapes before the `@`; of a cluster
+    ///             any server. No message repeats user or password.
+    /// \par Errors
+    /// a malformed URL or setting; a server that cannot be reached, wants another password, is a replica, evicts keys,
+    /// or does not keep or may not tell what `durability` demands
+    static result<redis_store, setup_error> open(std::string_view url, redis_settings settings = {}) {
+        const auto refuse = [](std::string why) { return unexpected(setup_error{"the token store: " + why}); };
+        const auto sensible = [](auto time) { return time > time.zero() && time <= std::chrono::hours(1); };
+        if (!sensible(settings.timeout) || !sensible(settings.connect_timeout))
+            return refuse("a timeout must be between a millisecond and an hour");
+        if (settings.connections == 0 || settings.connections > 1000)
+            return refuse("there must be between one and a thousand connections");
+        auto to = detail::redis_url::parse(url);
+        if (!to) return unexpected(std::move(to).error());
+
+        detail::redis_access access{detail::redis_greeting(*to), settings.connections, settings.connect_timeout};
+        detail::redis_acknowledgement acknowledgement{settings.replicas};
+        if (settings.durability == redis_durability::awaited)
+            acknowledgement.file = detail::redis_acknowledgement::fsync::awaited;
+
+        redis_store store(std::make_unique<parts>(std::move(to->at), std::move(access), acknowledgement));
+        store.at_->settings = std::move(settings);
+        const auto until = store.deadline();
+        if (const auto why = store.at_->servers.learn(until)) return refuse(*why);
+        for (detail::redis_node* const each : store.at_->servers.primaries())
+            if (const auto why = store.fault_of(*each, until)) return refuse(*why);
+        return store;
+    }
+
+    result<insert_outcome, outage> insert(const grant& row) {
+        const auto until = deadline();
+        const std::string end = detail::redis_forget_at(row);
+        const auto index = index_key(row.subject());
+        if (!index) return unexpected(index.error());
+        const auto listed = run(detail::script_index, *index, {detail::redis_bytes(row.key), end}, until, kept);
+        if (!listed) return unexpected(listed.error());
+        const std::string key = name(row.key), bytes = detail::redis_pack(row);
+        auto set = detail::redis_command({"SET", key, bytes, "NX", "PXAT", end});
+        const auto made = at_->servers.ask({key, std::move(set), {}, kept}, until);
+        if (!made) return unexpected(made.error());
+        return (**made).is_nil() ? insert_outcome::already_there : insert_outcome::inserted;
+    }
+
+    result<std::optional<grant>, outage> find(const row_key& key) { return find(key, deadline()); }
+    result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
+        const auto moved =
+            run(detail::script_advance, name(key),
+                {detail::redis_live_at(expected), detail::redis_bytes(next), detail::redis_bytes(now)}, deadline());
+        if (!moved) return unexpected(moved.error());
+        return (**moved).integer() == 1 ? advance_outcome::advanced : advance_outcome::refused;
+    }
+
+    result<void, outage> revoke(const row_key& key) {
+        const auto ended = run(detail::script_revoke, name(key), {}, deadline(), kept);
+        return ended ? result<void, outage>() : unexpected(ended.error());
+    }
+
+    /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try.
+    result<std::size_t, outage> revoke_subject(std::string_view subject) {
+        const auto until = deadline();
+        auto rows = rows_of(subject, until);
+        if (!rows.all) return unexpected(*std::move(rows.failed));
+        std::size_t ended = 0;
+        // The live ones first, so that each try gets further. One that is revoked is written again where a replica
+        // or a file may not have it yet.
+        for (const revocation state : {revocation::live, revocation::revoked}) {
+            if (state == revocation::revoked && !at_->servers.waits_for_more()) break;
+            for (const grant& row : *rows.all) {
+                if (row.state != state) continue;
+                auto done = run(detail::script_revoke, name(row.key), {}, until, kept);
+                if (done) ended += (**done).integer() == 1 ? 1U : 0U;
+                else rows.failed = std::move(done).error();
+            }
+        }
+        if (rows.failed) return unexpected(*std::move(rows.failed));
+        return ended;
+    }
+
+    /// One damaged row makes it an outage: a page of logins that hides one would be worse.
+    result<std::vector<grant>, outage> list_subject(std::string_view subject) {
+        auto rows = rows_of(subject, deadline());
+        if (rows.failed) return unexpected(*std::move(rows.failed));
+        return *std::move(rows.all);
+    }
+
+    /// Redis forgets rows by itself; this only gives their memory back a day earlier. It looks at every row of every
+    /// server, a thousand at a time. An outage halfway leaves the rest for the next time.
+    result<std::size_t, outage> reap(instant now) {
+        using detail::redis_cluster, detail::redis_command;
+        std::size_t removed = 0;
+        const std::string pattern = detail::redis_literally(at_->settings.prefix) + "f:*";
+        for (detail::redis_node* const each : at_->servers.primaries()) {
+            std::string cursor = "0";
+            do {
+                const auto found = redis_cluster::ask(
+                    *each, redis_command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}), deadline());
+                if (!found) return unexpected(found.error());
+                const detail::redis_value page = **found;
+                if (page.size() != 2) return unexpected(outage{each->named(page.text())});
+                const detail::redis_value keys = page[1];
+                secret looks;
+                for (std::size_t i = 0; i != keys.size(); ++i)
+                    looks.append(redis_command({"GETRANGE", keys[i].text(), detail::redis_expires_at_first,
+                                                detail::redis_expires_at_last}).reveal());
+                const auto ends = redis_cluster::ask_all(*each, looks, keys.size(), deadline());
+                if (!ends) return unexpected(ends.error());
+                for (std::size_t i = 0; i != keys.size(); ++i) {
+                    if (!detail::redis_is_over((*(*ends)[i]).text(), now)) continue;
+                    const auto gone = run(detail::script_reap, std::string(keys[i].text()),
+                                          {detail::redis_bytes(now)}, deadline());
+                    if (!gone) return unexpected(gone.error());
+                    removed += (**gone).integer() == 1 ? 1U : 0U;
+                }
+                cursor = page[0].text();
+            } while (cursor != "0");
+        }
+        return removed;
+    }
+
+private:
+    using weight = detail::redis_request::weight;
+    static constexpr weight kept = weight::kept;
+    struct parts {
+        parts(detail::redis_address seed, detail::redis_access access, detail::redis_acknowledgement acknowledgement)
+            : servers(std::move(seed), std::move(access), acknowledgement) {}
+        redis_settings settings;
+        detail::redis_cluster servers;
+        /// By which the servers know the scripts.
+        std::array<std::string, detail::redis_scripts.size()> hashes;
+    };
+
+    explicit redis_store(std::unique_ptr<parts> at) noexcept : at_(std::move(at)) {}
+
+    detail::redis_time deadline() const { return std::chrono::steady_clock::now() + at_->settings.timeout; }
+
+    std::string name(const row_key& key) const { return at_->settings.prefix + "f:" + base64url(key.bytes); }
+
+    result<std::string, outage> index_key(std::string_view subject) const {
+        const auto hashed = sha256(subject);
+        if (!hashed) return unexpected(hashed.error());
+        return at_->settings.prefix + "s:" + base64url(*hashed);
+    }
+
+    /// Runs a script by its hash, or with its text where the server has lost it.
+    result<detail::redis_reply, outage> run(detail::redis_script which, const std::string& key,
+                                            std::initializer_list<std::string_view> arguments,
+                                            detail::redis_time until, weight how = weight::forgettable) {
+        std::array<std::string_view, 7> words{"EVALSHA", at_->hashes[which], "1", key};
+        const auto end = std::copy(arguments.begin(), arguments.end(), words.begin() + 4);
+        const std::span all(words.begin(), end);
+        detail::redis_request asked{key, detail::redis_command(all), {}, how};
+        words[0] = "EVAL";
+        words[1] = detail::redis_scripts[which];
+        asked.in_full = detail::redis_command(all);
+        return at_->servers.ask(asked, until);
+    }
+
+    result<std::optional<grant>, outage> find(const row_key& key, detail::redis_time until) {
+        const std::string where = name(key);
+        const auto bytes = at_->servers.ask({where, detail::redis_command({"GETEX", where})}, until);
+        if (!bytes) return unexpected(bytes.error());
+        if ((**bytes).is_nil()) return std::nullopt;
+        auto row = detail::redis_unpack(key, (**bytes).text());
+        if (!row) return unexpected(outage{"Redis: the row at " + where + " is damaged"});
+        return row;
+    }
+
+    /// What was found of a user; nothing where the index could not be read.
+    struct subject_rows {
+        std::optional<std::vector<grant>> all{};
+        std::optional<outage> failed{};
+    };
+
+    subject_rows rows_of(std::string_view subject, detail::redis_time until) {
+        const auto index = index_key(subject);
+        if (!index) return {{}, index.error()};
+        const auto keys = run(detail::script_read_index, *index, {}, until);
+        if (!keys) return {{}, keys.error()};
+        subject_rows rows{std::vector<grant>(), {}};
+        for (std::size_t i = 0; i != (**keys).size(); ++i) {
+            const auto key = detail::redis_row_key((**keys)[i].text());
+            auto row = key ? find(*key, until) : std::nullopt;
+            // The index may name a row that was refused to this user's login, or never came.
+            if (!row) rows.failed = std::move(row).error();
+            else if (*row && (*row)->subject() == subject) rows.all->push_back(**std::move(row));
+        }
+        return rows;
+    }
+
+    /// Holds a server against what was demanded, then teaches it the scripts.
+    /// \return why it will not do
+    std::optional<std::string> fault_of(detail::redis_node& server, detail::redis_time until) {
+        using enum redis_durability;
+        detail::redis_checkup seen(server, at_->settings.prefix, until);
+        if (seen.fault()) return seen.fault();
+        const auto lacks = [&](const char* what) {
+            return server.named(std::string(what) + ", or open with a lesser redis_durability");
+        };
+        const redis_durability wanted = at_->settings.durability;
+        if (wanted != unchecked && seen.file() == detail::redis_file::unknown)
+            return lacks("it does not tell whether it keeps an append-only file: allow INFO");
+        if (wanted != unchecked && seen.file() == detail::redis_file::none)
+            return lacks("a restart makes it forget revokes: set appendonly yes");
+        if (wanted == always && !seen.told_when_it_syncs())
+            return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
+        if (wanted == always && seen.file() != detail::redis_file::synced)
+            return lacks("a power failure makes it forget revokes: set appendfsync always");
+        if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
+        for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
+            auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});
+            if (!hash) return seen.why();
+            at_->hashes[i] = *std::move(hash);
+        }
+        return std::nullopt;
+    }
+
+    std::unique_ptr<parts> at_;
+};
+
+} // namespace regrant::inline v0

@@ -1,0 +1,92 @@
+#include <regrant/store/redis.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+// What needs a server is in tests/stores/redis_test.cpp.
+
+namespace {
+
+using namespace regrant;
+using namespace std::chrono_literals;
+
+row_key some_key() {
+    row_key key;
+    for (std::size_t i = 0; i != key.bytes.size(); ++i) key.bytes[i] = static_cast<std::byte>(i);
+    return key;
+}
+
+} // namespace
+
+TEST_CASE("a row is packed into bytes that give it back whole, and damaged ones are known (R82, R99)") {
+    grant row(some_key(), {"web", std::string(300, 's') + '\0' + "\xC3\xA9", "", "https://api.example", "key"});
+    row.rotation = rotation::echo;
+    row.issued_at = instant(-1ms);
+    row.expires_at = instant(std::chrono::milliseconds(std::int64_t{1} << 53));
+    row.auth_time = std::chrono::sys_seconds(-5s);
+    row.current = last_generation;
+    row.used_at = instant(1'800'000'000'250ms);
+    row.state = revocation::revoked;
+    const std::string bytes = detail::redis_pack(row);
+    const auto read = detail::redis_unpack(row.key, bytes);
+    REQUIRE(read.has_value());
+    CHECK(read->client_id() == row.client_id());
+    CHECK(read->subject() == row.subject());
+    CHECK(read->scope() == row.scope());
+    CHECK(read->audience() == row.audience());
+    CHECK(read->confirmation() == row.confirmation());
+    CHECK(read->rotation == row.rotation);
+    CHECK(read->issued_at == row.issued_at);
+    CHECK(read->expires_at == row.expires_at);
+    CHECK(read->auth_time == row.auth_time);
+    CHECK(read->current == row.current);
+    CHECK(read->used_at == row.used_at);
+    CHECK(read->state == row.state);
+    row.auth_time.reset();
+    CHECK(!detail::redis_unpack(row.key, detail::redis_pack(row))->auth_time.has_value());
+    for (std::size_t size = 0; size != bytes.size(); ++size)
+        CHECK(!detail::redis_unpack(row.key, std::string_view(bytes).substr(0, size)).has_value());
+    CHECK(!detail::redis_unpack(row.key, bytes + "x").has_value());
+    for (const std::size_t at : {0U, 1U, 14U}) {
+        std::string broken = bytes;
+        broken[at] = 'x';
+        CHECK(!detail::redis_unpack(row.key, broken).has_value());
+    }
+}
+
+TEST_CASE("a key's slot in a cluster is that of its hash tag") {
+    CHECK(detail::redis_slot("foo") == 12182);
+    CHECK(detail::redis_slot("{user1000}.following") == detail::redis_slot("user1000"));
+    CHECK(detail::redis_slot("foo{}bar") != detail::redis_slot(""));
+    CHECK(detail::redis_slot("foo{{bar}}zap") == detail::redis_slot("{bar"));
+}
+
+TEST_CASE("a URL names user, password, host, port, database, and nothing of a broken one is repeated (R76)") {
+    const auto whole = detail::redis_url::parse("redis://lo%67in:p%40ss%3A%2F@[::1]:7000/3");
+    REQUIRE(whole.has_value());
+    CHECK(whole->user == "login");
+    CHECK(whole->password->reveal() == "p@ss:/");
+    CHECK(whole->at.text() == "::1:7000");
+    CHECK(whole->database == 3);
+    const auto least = detail::redis_url::parse("valkey://h/");
+    REQUIRE(least.has_value());
+    CHECK((least->at.port == 6379 && least->at.host == "h" && !least->password && least->database == 0));
+    for (const char* const broken :
+         {"", "redis", "hunter2", "http://hunter2@h", "redis://", "redis://:hunter2@", "redis://hunter2@:1",
+          "redis://a:hunter2@h:0", "redis://a:hunter2@h:65536", "redis://a:hunter2@h:12x", "redis://a:hunter2@h:",
+          "redis://a:hunter2@h/x", "redis://a:hunter2@h/-1", "redis://a:hunter2@h/1/2", "redis://a:hunter2%zz@h",
+          "redis://a:hunter2%4@h", "redis://a:hunter2@[::1", "redis://a:hunter2@[::1]7", "redis://a:hunter2@h?db=1",
+          "rediss://a:hunter2@h", "unix:///hunter2"}) {
+        CAPTURE(broken);
+        const auto store = redis_store::open(broken);
+        REQUIRE_FALSE(store.has_value());
+        CHECK(store.error().message.find("the URL of the Redis server") != std::string::npos);
+        CHECK(store.error().message.find("hunter2") == std::string::npos);
+    }
+}
+
