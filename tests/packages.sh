@@ -18,6 +18,10 @@ has() {
         doctest-dev) has_header doctest/doctest.h ;;
         libcpp-httplib-dev) has_header httplib.h ;;
         libsqlite3-dev) has_header sqlite3.h ;;
+        libpq-dev) pkg-config --exists libpq ;;
+        libhiredis-dev) pkg-config --exists hiredis ;;
+        postgresql) ls /usr/lib/postgresql/*/bin/postgres || command -v postgres ;;
+        redis-server) command -v redis-server ;;
         libclang-rt-dev) echo 'int main() {}' | clang++ -fsanitize=address -x c++ - -o /dev/null ;;
         python3-*) "$PYTHON" -c "import $(tr - _ <<<"${1#python3-}")" ;;
         *) false ;;

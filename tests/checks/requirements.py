@@ -55,7 +55,7 @@ def test_names(tests):
     """Yields (file, name) of every test."""
     for path in sorted(p for p in tests.rglob("*") if p.is_file() and tests / "checks" not in p.parents):
         name = path.relative_to(tests).as_posix()
-        if path.suffix == ".cpp" and name.startswith("unit/"):
+        if path.suffix == ".cpp" and name.startswith(("unit/", "protocol/", "stores/")):
             names = cpp_names
         elif path.suffix == ".py":
             names = python_names

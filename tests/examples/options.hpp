@@ -22,7 +22,7 @@ namespace example {
 inline constexpr std::string_view usage = R"(usage: regrant_server [option value]...
   --listen HOST:PORT       default 127.0.0.1:8080; port 0 takes a free one
   --issuer URL             default http://HOST:PORT as listened
-  --store URI              memory: or sqlite:FILE, default sqlite:regrant.db
+  --store URI              memory:, sqlite:FILE (default sqlite:regrant.db), postgresql://..., redis://...
   --profile NAME           ciam (default) or rfc9068
   --audience URI           whom access tokens of profile rfc9068 are for
   --signing-key FILE       RSA PEM, default regrant-signing.pem, made if missing
@@ -39,8 +39,7 @@ struct options {
     int port = 8080;
     /// Empty takes the address that is listened on.
     std::string issuer{};
-    /// Empty keeps the grants in memory.
-    std::string sqlite_file = "regrant.db";
+    std::string store = "sqlite:regrant.db";
     /// Its issuer is filled in when the port is known.
     regrant::jwt_settings tokens{};
     regrant::policy_settings lifetimes{};
@@ -115,9 +114,10 @@ inline std::optional<std::string_view> set_option(options& told, std::string_vie
         return is_issuer(value) ? good : "an http or https URL without query and fragment";
     }
     if (name == "--store") {
-        const bool is_file = value.starts_with("sqlite:") && value.size() > 7;
-        told.sqlite_file = is_file ? value.substr(7) : "";
-        return is_file || value == "memory:" ? good : "memory: or sqlite:FILE";
+        told.store = value;
+        for (const std::string_view scheme : {"sqlite:", "postgresql://", "redis://"})
+            if (value.starts_with(scheme) && value.size() > scheme.size()) return good;
+        return value == "memory:" ? good : "memory:, sqlite:FILE, postgresql://... or redis://...";
     }
     if (name == "--profile") {
         told.tokens.profile = value == "rfc9068" ? regrant::token_profile::rfc9068 : regrant::token_profile::ciam;

@@ -1,4 +1,4 @@
-// tests/examples/server.cpp - a token endpoint to try regrant on: cpp-httplib in front, SQLite behind.
+// tests/examples/server.cpp - a token endpoint to try regrant on: cpp-httplib in front, a store behind.
 // SPDX-License-Identifier: MIT
 //
 // Where to look: `routes` joins regrant to the web server; `httplib_glue.hpp` turns a request into regrant's
@@ -9,6 +9,8 @@
 #include "options.hpp"
 
 #include <regrant/regrant.hpp>
+#include <regrant/store/postgresql.hpp>
+#include <regrant/store/redis.hpp>
 #include <regrant/store/sqlite.hpp>
 
 #include <sys/socket.h>
@@ -274,13 +276,15 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
                 if (auto shown = (*file)->publish(); !shown) return unexpected(std::move(shown).error());
         return serve(server, store, *clients, *issuer, std::move(ring->key), *policy, told, signals);
     };
-    if (told.sqlite_file.empty()) {
-        regrant::memory_store store;
-        return serve_from(store);
-    }
-    auto store = regrant::sqlite_store::open(told.sqlite_file);
-    if (!store) return unexpected(std::move(store).error());
-    return serve_from(*store);
+    const auto serve_if_open = [&](auto store) -> result<int, setup_error> {
+        if (!store) return unexpected(std::move(store).error());
+        return serve_from(*store);
+    };
+    if (told.store.starts_with("sqlite:")) return serve_if_open(regrant::sqlite_store::open(told.store.substr(7)));
+    if (told.store.starts_with("postgresql:")) return serve_if_open(regrant::postgresql_store::open(told.store));
+    if (told.store.starts_with("redis:")) return serve_if_open(regrant::redis_store::open(told.store));
+    regrant::memory_store store;
+    return serve_from(store);
 }
 
 } // namespace example

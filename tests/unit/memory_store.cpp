@@ -77,7 +77,7 @@ TEST_CASE("a row is found as it was inserted, and under its own key alone (R36)"
     CHECK_FALSE(store.find(key(1, 0))->has_value());
 }
 
-TEST_CASE("an insert never touches a row that is there") {
+TEST_CASE("an insert never touches a row that is there (R50)") {
     memory_store store;
     REQUIRE(store.insert(row(key(1), "alice")));
     REQUIRE(store.revoke(key(1)));

@@ -52,8 +52,15 @@ inline constexpr char sqlite_schema[] =
     "PRAGMA user_version = 1;\n";
 static_assert(sqlite_application_id == 1382502004 && sqlite_schema_version == 1);
 
-enum sqlite_query : std::size_t { query_insert, query_find, query_advance, query_revoke, query_revoke_subject,
-                                  query_list_subject, query_reap };
+enum sqlite_query : std::size_t {
+    sqlite_query_insert,
+    sqlite_query_find,
+    sqlite_query_advance,
+    sqlite_query_revoke,
+    sqlite_query_revoke_subject,
+    sqlite_query_list_subject,
+    sqlite_query_reap,
+};
 
 /// In the order of `sqlite_query`. No RETURNING: of an expression in a WITHOUT ROWID table it can be wrong (3.40).
 inline constexpr const char* sqlite_queries[] = {

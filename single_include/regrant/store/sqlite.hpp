@@ -327,8 +327,15 @@ inline constexpr char sqlite_schema[] =
     "PRAGMA user_version = 1;\n";
 static_assert(sqlite_application_id == 1382502004 && sqlite_schema_version == 1);
 
-enum sqlite_query : std::size_t { query_insert, query_find, query_advance, query_revoke, query_revoke_subject,
-                                  query_list_subject, query_reap };
+enum sqlite_query : std::size_t {
+    sqlite_query_insert,
+    sqlite_query_find,
+    sqlite_query_advance,
+    sqlite_query_revoke,
+    sqlite_query_revoke_subject,
+    sqlite_query_list_subject,
+    sqlite_query_reap,
+};
 
 /// In the order of `sqlite_query`. No RETURNING: of an expression in a WITHOUT ROWID table it can be wrong (3.40).
 inline constexpr const char* sqlite_queries[] = {
@@ -510,7 +517,7 @@ public:
     }
 
     result<insert_outcome, outage> insert(const grant& row) {
-        auto call = writing(at_->writer, detail::query_insert);
+        auto call = writing(at_->writer, detail::sqlite_query_insert);
         std::optional<std::int64_t> proven;
         if (row.auth_time) proven = row.auth_time->time_since_epoch().count();
         call.bind(row.key).bind(row.client_id()).bind(row.subject()).bind(row.scope()).bind(row.audience());
@@ -522,7 +529,7 @@ public:
     }
 
     result<std::optional<grant>, outage> find(const row_key& key) {
-        auto call = reading(detail::query_find);
+        auto call = reading(detail::sqlite_query_find);
         const auto row = call.bind(key).next();
         if (!row) return unexpected(row.error());
         if (*row == nullptr) return std::nullopt;
@@ -532,27 +539,27 @@ public:
     }
 
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
-        auto call = writing(at_->hasty(), detail::query_advance);
+        auto call = writing(at_->hasty(), detail::sqlite_query_advance);
         const auto moved = call.bind(next).bind(now).bind(key).bind(expected).write();
         if (!moved) return unexpected(moved.error());
         return *moved == 1 ? advance_outcome::advanced : advance_outcome::refused;
     }
 
     result<void, outage> revoke(const row_key& key) {
-        auto call = writing(at_->writer, detail::query_revoke);
+        auto call = writing(at_->writer, detail::sqlite_query_revoke);
         // A row that is revoked already was seen so only after it had been synced.
         if (const auto ended = call.bind(key).write(); !ended) return unexpected(ended.error());
         return {};
     }
 
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
-        auto call = writing(at_->writer, detail::query_revoke_subject);
+        auto call = writing(at_->writer, detail::sqlite_query_revoke_subject);
         return call.bind(subject).write();
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
     result<std::vector<grant>, outage> list_subject(std::string_view subject) {
-        auto call = reading(detail::query_list_subject);
+        auto call = reading(detail::sqlite_query_list_subject);
         call.bind(subject);
         std::vector<grant> all;
         while (true) {
@@ -571,7 +578,7 @@ public:
         std::size_t removed = 0;
         while (true) {
             const auto begun = std::chrono::steady_clock::now();
-            const auto batch = writing(at_->hasty(), detail::query_reap).bind(now).write();
+            const auto batch = writing(at_->hasty(), detail::sqlite_query_reap).bind(now).write();
             if (!batch) return unexpected(batch.error());
             removed += *batch;
             if (*batch < detail::sqlite_reap_batch) return removed;
