@@ -2531,8 +2531,8 @@ concept can_find = requires(Store& store, const row_key& key) {
 
 /// `advance(key, expected, next, now)` is one atomic step: if the row exists, is live and stands at `expected`, it
 /// moves to `next` and its `used_at` to the later of itself and `now`; else nothing changes and it is refused.
-/// `next == expected` is how an answer is confirmed, and counts as a write. A repeated answer is confirmed with the time
-/// it saw, so no column changes: count the rows that matched, not those that differ.
+/// `next == expected` is how an answer is confirmed, and counts as a write. A repeated answer is confirmed with the
+/// time it saw, so no column changes: count the rows that matched, not those that differ.
 template <class Store>
 concept can_advance = requires(Store& store, const row_key& key, generation expected, instant now) {
     { store.advance(key, expected, expected, now) } -> std::same_as<result<advance_outcome, outage>>;
@@ -2547,8 +2547,8 @@ concept can_revoke = requires(Store& store, const row_key& key) {
 /// Where grants are kept: one row per login, and a compare-and-set on it.
 ///
 /// Each operation touches one key, so any engine with a conditional update will do, and it shards by key. All are
-/// called from many threads at once. A row whose times lie outside
-/// the years 0 to 9999 is damaged, an outage: sums with lifetimes must not overflow. A store may lose advances when it fails over (they heal), never a revoke.
+/// called from many threads at once. A store may lose advances when it fails over (they heal), never a revoke. One that
+/// reads a time beyond the year 9999 from a damaged disk gives an outage: a sum with a lifetime could overflow.
 template <class Store>
 concept token_store = can_insert<Store> && can_find<Store> && can_advance<Store> && can_revoke<Store>;
 
@@ -4181,8 +4181,8 @@ private:
 } // namespace detail
 
 /// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
-/// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`, `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's
-/// own `rotate`, `allowed_origins`, `audience`, `not_before` (seconds since 1970), `lenient_basic`.
+/// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`,
+/// `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's own `rotate`, `allowed_origins`, `audience`, `not_before` (seconds since 1970), `lenient_basic`.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
 /// \par Errors

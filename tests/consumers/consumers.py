@@ -30,11 +30,14 @@ VERSION = ".".join(re.findall(r"^#define REGRANT_VERSION_\w+ (\d+)", (TOP / "inc
 WARNINGS = "-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror".split()
 COMPILERS = [c for c in ("g++", "clang++") if shutil.which(c)]
 CCACHE = ["ccache"] if shutil.which("ccache") else []
-HAS_SQLITE = subprocess.run(["pkg-config", "--exists", "sqlite3"]).returncode == 0
+# What each store needs, by pkg-config's name for it; a store whose library is missing is left out.
+NEEDS = {"sqlite": "sqlite3", "postgresql": "libpq", "redis": "hiredis"}
+HERE_ARE = {wing for wing, name in NEEDS.items() if subprocess.run(["pkg-config", "--exists", name]).returncode == 0}
+HAS_SQLITE = "sqlite" in HERE_ARE
 HAS_WING = HAS_SQLITE and (TOP / "include/regrant/store/sqlite.hpp").is_file()
 PUBLIC = sorted(p.relative_to(TOP / "include").as_posix() for p in (TOP / "include/regrant").rglob("*.hpp")
                 if p.parent.name != "detail")
-OWN_TARGETS = {"regrant", "regrant_sqlite"}
+OWN_TARGETS = {"regrant"} | {f"regrant_{wing}" for wing in NEEDS}
 
 # Always the same folder, so that ccache knows the units again.
 AREA = TOP / "build/consumers"
@@ -265,7 +268,7 @@ def _():
     (bare / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(consumer LANGUAGES CXX)\n")
     run("cmake", "-S", bare, "-B", bare / "out")
     added = {k: v for k, v in cache(folder / "out").items() if k not in cache(bare / "out")}
-    strange = [k for k in added if not re.match(r"REGRANT_|OPENSSL_|SQLite3_|PKG_CONFIG_|pkgcfg_lib_|CMAKE_PROJECT_consumer_INCLUDE", k)]
+    strange = [k for k in added if not re.match(r"REGRANT_|OPENSSL_|SQLite3_|PostgreSQL_|HIREDIS_|__pkg_config_|PKG_CONFIG_|pkgcfg_lib_|CMAKE_PROJECT_consumer_INCLUDE", k)]
     expect(not strange, f"in the cache: {strange}")
     on = [k for k, v in added.items() if k.endswith(":BOOL") and v in ("ON", "TRUE", "1")]
     expect(not on and added["REGRANT_TESTS:BOOL"] == added["REGRANT_INSTALL:BOOL"] == "OFF", f"switched on: {on}")
@@ -452,7 +455,8 @@ def no_warnings(compiler):
 
 
 def include_all(headers):
-    return "".join(f"#include <{h}>\n" for h in headers if HAS_SQLITE or "sqlite" not in h)
+    missing = set(NEEDS) - HERE_ARE
+    return "".join(f"#include <{h}>\n" for h in headers if Path(h).stem not in missing)
 
 
 def min_and_max(compiler):
@@ -467,7 +471,9 @@ def min_and_max(compiler):
                           (one, ["regrant/regrant.hpp"])):
         source = AREA / f"min-max-{compiler}-{base.name}.cpp"
         source.write_text(before + macros + include_all(headers) + after)
-        run(*compile_line(compiler, f"-I{base}", "-c", source, "-o", source.with_suffix(".o")))
+        flags = subprocess.run(["pkg-config", "--cflags", *(NEEDS[w] for w in sorted(HERE_ARE))], capture_output=True,
+                               text=True, check=True).stdout.split()
+        run(*compile_line(compiler, f"-I{base}", *flags, "-c", source, "-o", source.with_suffix(".o")))
 
 
 def older_language(compiler):

@@ -401,7 +401,7 @@ public:
         ++open_;
         lock.unlock();
         loan fresh(*this, redis_connection());
-        auto made = connect(std::min(until, begun + access_.connect_timeout));
+        auto made = connect((std::min)(until, begun + access_.connect_timeout));
         lock.lock();
         if (made) {
             pause_ = pause_.zero();
