@@ -168,7 +168,8 @@ private:
 
 /// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
 /// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`,
-/// `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's own `rotate`, `allowed_origins`, `audience`, `not_before` (seconds since 1970), `lenient_basic`.
+/// `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's own `rotate`, `allowed_origins`, `audience`,
+/// `not_before` (seconds since 1970), `lenient_basic`.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
 /// \par Errors
