@@ -7,6 +7,7 @@
 #include "json_writer.hpp"
 #include "token_response.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -103,6 +104,16 @@ inline http_reply to_reply(const refusal& refused, const reply_settings& setting
             {"Allow", settings.cross_origin == cross_origin::on ? "POST, OPTIONS" : "POST"});
     if (refused.retry_after)
         reply.headers.push_back({"Retry-After", std::to_string(refused.retry_after->count())});
+    return reply;
+}
+
+/// Dresses a document that anybody may read and keep for a while: the JWK Set, the metadata.
+inline http_reply public_document(std::string json, std::chrono::seconds max_age = std::chrono::minutes(5)) {
+    http_reply reply{http_status::ok};
+    reply.headers.push_back({"Content-Type", "application/json"});
+    reply.headers.push_back({"Cache-Control", "public, max-age=" + std::to_string(max_age.count())});
+    reply.headers.push_back({"Access-Control-Allow-Origin", "*"});
+    reply.body = std::move(json);
     return reply;
 }
 

@@ -2190,6 +2190,16 @@ inline http_reply to_reply(const refusal& refused, const reply_settings& setting
     return reply;
 }
 
+/// Dresses a document that anybody may read and keep for a while: the JWK Set, the metadata.
+inline http_reply public_document(std::string json, std::chrono::seconds max_age = std::chrono::minutes(5)) {
+    http_reply reply{http_status::ok};
+    reply.headers.push_back({"Content-Type", "application/json"});
+    reply.headers.push_back({"Cache-Control", "public, max-age=" + std::to_string(max_age.count())});
+    reply.headers.push_back({"Access-Control-Allow-Origin", "*"});
+    reply.body = std::move(json);
+    return reply;
+}
+
 /// Lets the page of an origin read the answer (Fetch 3.2.3).
 inline void expose_to(http_reply& reply, std::string_view origin) {
     reply.headers.push_back({"Access-Control-Allow-Origin", std::string(origin)});

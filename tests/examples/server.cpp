@@ -97,15 +97,10 @@ http_reply log_out(auto& endpoint, http_request request) {
 
 // --- what is where ---
 
-/// Serves a document that anybody may read and keep for a while.
 void publish(httplib::Server& server, const std::string& path, std::string json) {
-    server.Get(path, [json = std::move(json)](const httplib::Request&, httplib::Response& to) {
-        send({http_status::ok,
-              {{"Content-Type", "application/json"},
-               {"Cache-Control", "public, max-age=300"},
-               {"Access-Control-Allow-Origin", "*"}},
-              json},
-             to);
+    server.Get(path, [document = regrant::public_document(std::move(json))](const httplib::Request&,
+                                                                             httplib::Response& to) {
+        send(document, to);
     });
 }
 

@@ -126,3 +126,13 @@ TEST_CASE("a preflight is answered without a body (R116, Fetch 3.2.2)") {
     CHECK(reply.header("Vary") == "Origin");
     CHECK(reply.header("Content-Type").empty());
 }
+
+TEST_CASE("a public document may be read by every page and kept a while (R114, RFC 8414 3)") {
+    const http_reply reply = regrant::public_document(R"({"keys":[]})", std::chrono::hours(1));
+    CHECK(reply.status == http_status::ok);
+    CHECK(reply.body == R"({"keys":[]})");
+    CHECK(reply.header("Content-Type") == "application/json");
+    CHECK(reply.header("Cache-Control") == "public, max-age=3600");
+    CHECK(reply.header("Access-Control-Allow-Origin") == "*");
+    CHECK(regrant::public_document("").header("Cache-Control") == "public, max-age=300");
+}
