@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../detail/ascii.hpp"
+#include "../error.hpp"
 #include "../form.hpp"
 #include "../http_reply.hpp"
 #include "../http_request.hpp"
@@ -10,12 +12,43 @@
 
 #include <httplib.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace regrant::inline v0::host {
 
+/// Whether it is clear where a request's body ends (RFC 9112 6.3).
+enum class framing : std::uint8_t { no_body, sound, broken };
+
+/// Judges the framing of a request. httplib 0.11 looks at the first Content-Length alone, takes any text for a number,
+/// and without one reads on until the client hangs up.
+inline framing framing_of(const httplib::Request& from) {
+    const std::size_t lengths = from.get_header_value_count("Content-Length");
+    const std::size_t codings = from.get_header_value_count("Transfer-Encoding");
+    if (lengths + codings == 0) return framing::no_body;
+    if (lengths + codings > 1) return framing::broken;
+    const std::string length = from.get_header_value("Content-Length");
+    const bool is_number = !length.empty() && length.size() < 16 &&
+                           std::all_of(length.begin(), length.end(), [](char c) { return c >= '0' && c <= '9'; });
+    // httplib passes over the chunks of a DELETE.
+    const bool is_chunked =
+        detail::equal_but_case(from.get_header_value("Transfer-Encoding"), "chunked") && from.method != "DELETE";
+    return (lengths == 1 ? is_number : is_chunked) ? framing::sound : framing::broken;
+}
+
+/// Asks for the connection to be closed behind the answer: what follows in it may not be a request.
+inline void close_after(httplib::Response& to) {
+    if (!to.has_header("Connection")) to.set_header("Connection", "close");
+}
+
+/// The request without a body, for the methods with which httplib reads none.
 inline http_request to_request(const httplib::Request& from) {
     http_request request;
     request.method = from.method;
@@ -24,10 +57,141 @@ inline http_request to_request(const httplib::Request& from) {
     return request;
 }
 
+/// The whole request. Read the body this way: a handler without a `ContentReader` lets httplib answer 413 to every
+/// form of more than 8192 bytes.
+///
+/// A body that did not arrive in one piece counts as none, which no token request survives (R10); of one beyond the
+/// limit comes as much as it takes to be refused (R9).
+/// \param to  told to close the connection where the body's end is not known
+inline http_request to_request(const httplib::Request& from, httplib::Response& to,
+                               const httplib::ContentReader& read) {
+    constexpr std::size_t needed_bytes = form_limits{}.body_bytes + 1;
+    // Most clients read our answer only when they are done sending, so we bear with them for a while.
+    constexpr std::size_t borne_bytes = std::size_t{64} * 1024 * 1024;
+    http_request request = to_request(from);
+    secret body;
+    std::size_t received = 0;
+    const auto receive = [&](const char* piece, std::size_t size) {
+        body.append(std::string_view(piece, (std::min)(size, needed_bytes - body.size())));
+        received += size;
+        return received < borne_bytes;
+    };
+    bool is_whole = false;
+    switch (framing_of(from)) {
+    case framing::no_body: is_whole = true; break;
+    case framing::broken: break;
+    case framing::sound:
+        // httplib insists on taking multipart bodies apart; nobody here wants them.
+        is_whole = from.is_multipart_form_data() ? read([](const auto&) { return true; }, receive) : read(receive);
+        break;
+    }
+    if (!is_whole) close_after(to);
+    if (is_whole || body.size() == needed_bytes) request.body = std::move(body);
+    return request;
+}
+
+/// Sends an answer; httplib adds the Content-Length.
 inline void send(http_reply reply, httplib::Response& to) {
     to.status = static_cast<int>(reply.status);
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
-    to.body = std::move(reply.body);
+    if (!to.has_header("Connection") || reply.body.empty()) {
+        to.body = std::move(reply.body);
+        return;
+    }
+    // httplib closes a connection early only where a body's provider gives up: after all of the body, here.
+    to.headers.erase("Content-Type");
+    const std::size_t size = reply.body.size();
+    const std::string type(reply.header("Content-Type"));
+    to.set_content_provider(size, type, [body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
+        sink.write(body.data(), body.size());
+        return false;
+    });
+}
+
+/// Answers what httplib refuses by itself, in the words of RFC 6749 5.2; closes the connection, for httplib may have
+/// left the rest of the request in it.
+inline void answer_error(httplib::Response& to) {
+    close_after(to);
+    http_reply reply{static_cast<http_status>(to.status)};
+    reply.headers = {
+        {"Content-Type", "application/json;charset=UTF-8"}, {"Cache-Control", "no-store"}, {"Pragma", "no-cache"}};
+    reply.body = to.status < 500 ? R"({"error":"invalid_request"})" : R"({"error":"server_error"})";
+    send(std::move(reply), to);
+}
+
+/// Sets a server up for answers of this kind:
+/// - `TCP_NODELAY`: without it an answer waits for the client's delayed acknowledgement, 40 ms (299 requests/s);
+/// - a connection serves as many requests as it likes, where httplib would hang up after 5;
+/// - a handler for exceptions: httplib's own answer tells what was thrown.
+///
+/// One trap stays: every open connection holds a thread of the pool, by default 8 or one less than the cores. Give
+/// `new_task_queue` a larger pool where clients keep connections open.
+inline void prepare(httplib::Server& server) {
+    server.set_tcp_nodelay(true);
+    server.set_keep_alive_max_count(100'000);
+    server.set_exception_handler([](const httplib::Request&, httplib::Response& to, std::exception_ptr) {
+        to.status = 500;
+    });
+}
+
+/// Takes a port for `listen_after_bind`. httplib's own socket options would let two servers share one port, and it
+/// lets 5 connections wait to be accepted; the sixth would try again after a second.
+///
+/// \param port  0 takes any that is free
+/// \return the port, or nothing where it cannot be had
+inline std::optional<std::uint16_t> bind(httplib::Server& server, const std::string& address, std::uint16_t port) {
+    int listening = -1;
+    server.set_socket_options([&](int socket) {
+        const int on = 1;
+        ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        listening = socket;
+    });
+    int taken = port;
+    if (port == 0) taken = server.bind_to_any_port(address);
+    else if (!server.bind_to_port(address, port)) taken = -1;
+    server.set_socket_options(nullptr); // it looks at a local
+    if (taken <= 0 || ::listen(listening, SOMAXCONN) != 0) return std::nullopt;
+    return static_cast<std::uint16_t>(taken);
+}
+
+/// Has a path answered by a callable `http_reply(http_request)`, whatever the method.
+///
+///     regrant::host::mount(server, "/oauth2/token",
+///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
+///
+/// Takes the server's error handler too, of which httplib has one: methods that httplib has never heard of come out
+/// there, and requests that it cannot read, which get `answer_error`. Pages that are missing are left alone.
+inline void mount(httplib::Server& server, const std::string& path, std::function<http_reply(http_request)> answer) {
+    using from_type = const httplib::Request&;
+    using to_type = httplib::Response&;
+    std::string pattern; // httplib takes a path for a regular expression
+    for (const char c : path) {
+        if (std::string_view(R"(.^$|()[]{}*+?\)").find(c) != std::string_view::npos) pattern += '\\';
+        pattern += c;
+    }
+    // RFC 9110 14.2: only GET knows ranges; httplib would cut any answer. The request is httplib's own, not const.
+    const auto whole = [](from_type from) { const_cast<httplib::Request&>(from).ranges.clear(); };
+    const auto without_body = [answer, whole](from_type from, to_type to) {
+        whole(from);
+        if (framing_of(from) != framing::no_body) close_after(to); // it would be taken for the next request
+        send(answer(to_request(from)), to);
+    };
+    const auto with_body = [answer, whole](from_type from, to_type to, const httplib::ContentReader& read) {
+        whole(from);
+        send(answer(to_request(from, to, read)), to);
+    };
+    server.Get(pattern, without_body).Options(pattern, without_body); // a HEAD goes to GET
+    server.Post(pattern, with_body).Put(pattern, with_body).Patch(pattern, with_body).Delete(pattern, with_body);
+    server.set_error_handler([answer = std::move(answer), path](from_type from, to_type to) {
+        const bool is_answered = to.has_header("Cache-Control") || !to.body.empty();
+        if (is_answered || to.status == 404) return;
+        const std::string_view target = from.target;
+        const bool is_unknown_method =
+            to.status == 400 && from.method != "POST" && target.substr(0, target.find('?')) == path;
+        if (!is_unknown_method) return answer_error(to);
+        close_after(to);
+        send(answer(to_request(from)), to);
+    });
 }
 
 } // namespace regrant::inline v0::host
