@@ -1,27 +1,27 @@
 // tests/examples/server.cpp - a token endpoint to try regrant on: cpp-httplib in front, a store behind.
 // SPDX-License-Identifier: MIT
 //
-// Where to look: `routes` joins regrant to the web server; `httplib_glue.hpp` turns a request into regrant's
-// and an answer back; `key_files.hpp` keeps the two keys; `options.hpp` reads the command line.
+// Where to look: `routes` joins regrant to the web server by way of `regrant/host/httplib.hpp`; `key_files.hpp` keeps
+// the two keys; `options.hpp` reads the command line; `growing_pool.hpp` has a thread for each connection.
 
-#include "httplib_glue.hpp"
+#include "growing_pool.hpp"
 #include "key_files.hpp"
 #include "options.hpp"
 
+#include <regrant/host/httplib.hpp>
 #include <regrant/regrant.hpp>
 #include <regrant/store/postgresql.hpp>
 #include <regrant/store/redis.hpp>
 #include <regrant/store/sqlite.hpp>
 
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
-#include <exception>
 #include <iostream>
 #include <optional>
 #include <span>
@@ -99,39 +99,24 @@ http_reply log_out(auto& endpoint, http_request request) {
 
 void publish(httplib::Server& server, const std::string& path, std::string json) {
     server.Get(path, [document = regrant::public_document(std::move(json))](const httplib::Request&,
-                                                                             httplib::Response& to) {
-        send(document, to);
+                                                                            httplib::Response& to) {
+        regrant::host::send(document, to);
     });
 }
 
 void routes(httplib::Server& server, auto& endpoint, const regrant::client_list& clients, const issuer_type& issuer) {
-    const std::string token_path = "/oauth2/token";
+    namespace host = regrant::host;
     using request = const httplib::Request&;
     using response = httplib::Response&;
     using body = const httplib::ContentReader&;
 
-    // Every method is the endpoint's to answer; httplib reads no body with the first of them.
-    server.set_pre_routing_handler([&endpoint, token_path](request from, response to) {
-        using enum httplib::Server::HandlerResponse;
-        // RFC 9110 14.2: only GET knows ranges; httplib would cut the answer to a POST.
-        const_cast<httplib::Request&>(from).ranges.clear();
-        const bool has_body =
-            from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
-        if (!has_body && framing_of(from) != framing::no_body) close_after(to);
-        if (has_body || from.path != token_path) return Unhandled;
-        send(endpoint.respond(to_request(from)), to);
-        return Handled;
-    });
-    const auto token = [&endpoint](request from, response to, body read) {
-        send(endpoint.respond(to_request(from, to, read)), to);
-    };
-    server.Post(token_path, token).Put(token_path, token).Patch(token_path, token).Delete(token_path, token);
-
+    const std::string token_path = "/oauth2/token";
+    host::mount(server, token_path, [&endpoint](http_request from) { return endpoint.respond(std::move(from)); });
     server.Post("/demo/login", [&endpoint, &clients](request from, response to, body read) {
-        send(log_in(endpoint, clients, to_request(from, to, read)), to);
+        host::send(log_in(endpoint, clients, host::to_request(from, to, read)), to);
     });
     server.Post("/demo/logout", [&endpoint](request from, response to, body read) {
-        send(log_out(endpoint, to_request(from, to, read)), to);
+        host::send(log_out(endpoint, host::to_request(from, to, read)), to);
     });
 
     const regrant::jwk keys[] = {issuer.key().public_jwk()};
@@ -145,48 +130,26 @@ void routes(httplib::Server& server, auto& endpoint, const regrant::client_list&
     publish(server, "/.well-known/oauth-authorization-server",
             to_json(metadata, regrant::metadata_document::oauth_authorization_server));
 
-    const auto nowhere = [](request from, response to, body read) {
-        (void)to_request(from, to, read);
+    const auto nowhere = [](response to) {
         to.status = 404;
+        host::answer_error(to);
     };
-    server.Post(".*", nowhere).Put(".*", nowhere).Patch(".*", nowhere).Delete(".*", nowhere);
-    server.set_error_handler([&endpoint, token_path](request from, response to) {
-        if (is_answered(to)) return;
-        // A method that httplib has never heard of comes out here, without its headers.
-        const bool is_method =
-            to.status == 400 && from.method != "POST" && from.target.substr(0, from.target.find('?')) == token_path;
-        if (!is_method) return answer_error(to);
-        close_after(to);
-        send(endpoint.respond(to_request(from)), to);
-    });
-    // Without this an answer would tell what was thrown.
-    server.set_exception_handler([](request, response to, std::exception_ptr) { to.status = 500; });
+    const auto nowhere_with_body = [nowhere](request from, response to, body read) {
+        (void)host::to_request(from, to, read);
+        nowhere(to);
+    };
+    server.Get(".*", [nowhere](request, response to) { nowhere(to); });
+    server.Options(".*", [nowhere](request, response to) { nowhere(to); });
+    server.Post(".*", nowhere_with_body).Put(".*", nowhere_with_body);
+    server.Patch(".*", nowhere_with_body).Delete(".*", nowhere_with_body);
 }
 
 // --- starting and stopping ---
 
-/// Takes the port. httplib's own socket options would let two servers share it.
-bool bind(httplib::Server& server, options& told) {
-    int listening = -1;
-    server.set_socket_options([&](int socket) {
-        const int on = 1;
-        ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        listening = socket;
-    });
-    // Without this an answer waits for the client's delayed acknowledgement: 40 ms.
-    server.set_tcp_nodelay(true);
-    if (told.port == 0)
-        told.port = server.bind_to_any_port(told.host);
-    else if (!server.bind_to_port(told.host, told.port))
-        return false;
-    // httplib lets 5 connections wait to be accepted; the sixth would try again after a second.
-    return told.port > 0 && ::listen(listening, SOMAXCONN) == 0;
-}
-
 /// Serves until a signal comes. The signals are blocked in all threads.
 int run(httplib::Server& server, auto& store, const options& told, const sigset_t& signals) {
     server.new_task_queue = [&] { return new growing_pool(told.threads); };
-    server.set_read_timeout(5).set_write_timeout(5).set_keep_alive_timeout(5).set_keep_alive_max_count(100'000);
+    server.set_read_timeout(5).set_write_timeout(5).set_keep_alive_timeout(5);
     std::atomic<bool> is_over = false;
     std::thread listening([&] {
         server.listen_after_bind();
@@ -255,7 +218,12 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
     if (!ring) return unexpected(std::move(ring).error());
 
     httplib::Server server;
-    if (!told.check && !bind(server, told)) return unexpected(setup_error{"cannot listen on " + told.url()});
+    if (!told.check) {
+        regrant::host::prepare(server);
+        const auto port = regrant::host::bind(server, told.host, static_cast<std::uint16_t>(told.port));
+        if (!port) return unexpected(setup_error{"cannot listen on " + told.url()});
+        told.port = *port;
+    }
     told.tokens.issuer = told.issuer.empty() ? told.url() : told.issuer;
     auto issuer = issuer_type::make(told.tokens, signing->key);
     if (!issuer) return unexpected(std::move(issuer).error());

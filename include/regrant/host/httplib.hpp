@@ -122,6 +122,8 @@ inline void answer_error(httplib::Response& to) {
 /// Sets a server up for answers of this kind:
 /// - `TCP_NODELAY`: without it an answer waits for the client's delayed acknowledgement, 40 ms (299 requests/s);
 /// - a connection serves as many requests as it likes, where httplib would hang up after 5;
+/// - the body of a GET, which httplib leaves unread, is not taken for the next request: `send` closes behind it
+///   (this takes the pre-routing handler, of which httplib has one);
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
 /// One trap stays: every open connection holds a thread of the pool, by default 8 or one less than the cores. Give
@@ -129,6 +131,12 @@ inline void answer_error(httplib::Response& to) {
 inline void prepare(httplib::Server& server) {
     server.set_tcp_nodelay(true);
     server.set_keep_alive_max_count(100'000);
+    server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
+        const bool is_read =
+            from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
+        if (!is_read && framing_of(from) != framing::no_body) close_after(to);
+        return httplib::Server::HandlerResponse::Unhandled;
+    });
     server.set_exception_handler([](const httplib::Request&, httplib::Response& to, std::exception_ptr) {
         to.status = 500;
     });
@@ -154,8 +162,9 @@ inline std::optional<std::uint16_t> bind(httplib::Server& server, const std::str
     return static_cast<std::uint16_t>(taken);
 }
 
-/// Has a path answered by a callable `http_reply(http_request)`, whatever the method.
+/// Has a path of a prepared server answered by a callable `http_reply(http_request)`, whatever the method.
 ///
+///     regrant::host::prepare(server);
 ///     regrant::host::mount(server, "/oauth2/token",
 ///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
 ///
@@ -173,7 +182,6 @@ inline void mount(httplib::Server& server, const std::string& path, std::functio
     const auto whole = [](from_type from) { const_cast<httplib::Request&>(from).ranges.clear(); };
     const auto without_body = [answer, whole](from_type from, to_type to) {
         whole(from);
-        if (framing_of(from) != framing::no_body) close_after(to); // it would be taken for the next request
         send(answer(to_request(from)), to);
     };
     const auto with_body = [answer, whole](from_type from, to_type to, const httplib::ContentReader& read) {
