@@ -485,7 +485,7 @@ def other_query(host):
 
 def method_check(method):
     def run(host):
-        for body in (b"", host.post.form()) if method != "GET" else (b"",):
+        for body in (b"", host.post.form()) if method not in ("GET", "OPTIONS") else (b"",):
             lines = [FORM] if body else []
             answer = host.ask(request(body, *lines, method=method, target=host.target, length=bool(body)), method)
             is_error(answer, 405)
@@ -917,7 +917,10 @@ keep_alive_check(415, "post", lambda host: request(host.post.form(), "Content-Ty
 def body_behind(method, *lines):
     def run(host):
         with host.connect() as line:
-            line.send(request(host.post.refresh(), *lines, method=method, target=host.target))
+            body = host.post.refresh(body=host.post.form(token="MOCK_REFRESH_TOKEN"))
+            line.send(request(body, *lines, method=method, target=host.target)[:-len(body)])
+            time.sleep(0.2)  # what came with the head might be thrown away with it
+            line.send(body)
             answer = line.read(method)
             expect(answer.status in (204, 400, 405), answer)
             goes_on(host, line, answer)
@@ -943,6 +946,7 @@ def pipelined(host):
     with host.connect() as line:
         line.send(host.post.refresh() + host.post.refresh(body=host.post.form(token="MOCK_REFRESH_TOKEN")))
         host.post.follow(is_refresh(line.read()))
+        line.socket.settimeout(20)  # whoever throws it away closes when an idle connection would be
         try:
             second = line.read()
         except Seen as seen:
@@ -989,19 +993,21 @@ def eight_at_once(host):
 @check()
 def answer_time(host):
     """50 refreshes in a row have a median below 20 ms: no answer waits for an acknowledgement (40 ms)."""
-    line, taken = host.connect(), []
-    for _ in range(50):
-        text = host.post.refresh()
-        begun = time.monotonic()
-        line.send(text)
-        answer = host.post.follow(is_refresh(line.read()))
-        taken.append(time.monotonic() - begun)
-        if answer.closes:
-            line.socket.close()
-            line = host.connect()
-    line.socket.close()
-    median = statistics.median(taken) * 1000
-    expect(median < 20, f"{median:.1f} ms")
+    medians = []
+    while not medians or (medians[-1] >= 20 and len(medians) < 3):  # a busy machine is slow now and then
+        line, taken = host.connect(), []
+        for _ in range(50):
+            text = host.post.refresh()
+            begun = time.monotonic()
+            line.send(text)
+            answer = host.post.follow(is_refresh(line.read()))
+            taken.append(time.monotonic() - begun)
+            if answer.closes:
+                line.socket.close()
+                line = host.connect()
+        line.socket.close()
+        medians.append(statistics.median(taken) * 1000)
+    expect(medians[-1] < 20, ", ".join(f"{median:.1f} ms" for median in medians))
 
 
 # --- public documents ---

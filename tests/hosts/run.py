@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+# tests/hosts/run.py - checks the example of every web framework that was built, and that all answer alike.
+# SPDX-License-Identifier: MIT
+"""Starts each regrant_host_NAME, runs check_host.py on it, then sends all of them one sequence of requests with clock,
+keys and random numbers fixed: status, headers and bodies must be the same byte for byte.
+
+  run.py [--built FOLDER] [NAME...]   FOLDER holds the programs, by default build/gcc/tests; all of them, or these
+  run.py --known                      the known failures as a table for README
+"""
+import argparse
+import base64
+import collections
+import concurrent.futures
+import contextlib
+import importlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import check_host
+
+HERE = Path(__file__).resolve().parent
+AT_ONCE = 4
+
+# What a host fails and we cannot mend, by the name of the check, and why.
+KNOWN = {
+    "httplib": {
+        "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
+    },
+}
+
+# Hosts that are no web server themselves: a module of this folder whose in_front_of(port) is a context manager
+# that gives an object with http_url.
+FRONTS = {"fastcgi": "nginx"}
+
+PREFIX = "regrant_host_"
+
+
+# --- starting and stopping ---
+
+@contextlib.contextmanager
+def started(program, *options):
+    """A running example: its process and its URL."""
+    name = program.name.removeprefix(PREFIX)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([program, "--port", "0", *options], stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            line = process.stdout.readline()
+            found = re.fullmatch(r"listening on (http://127\.0\.0\.1:(\d+))\n", line)
+            if not found:
+                log.seek(0)
+                raise RuntimeError(f"{name} did not start: {line!r} {log.read()[-500:]!r}")
+            if name in FRONTS:
+                with importlib.import_module(FRONTS[name]).in_front_of(int(found[2])) as front:
+                    yield process, front.http_url
+            else:
+                yield process, found[1]
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+class Report:
+    """What a host passed and failed."""
+
+    def __init__(self, name):
+        self.name, self.passed, self.known, self.failures = name, 0, 0, []
+        self.unseen = set(KNOWN.get(name, {}))
+
+    def add(self, check, seen):
+        """`seen` is what was wrong, None where all was well."""
+        is_known = check in self.unseen
+        self.unseen.discard(check)
+        if seen is None and not is_known:
+            self.passed += 1
+        elif seen is not None and is_known:
+            self.known += 1
+        else:
+            self.failures.append(f"{check}: {seen or 'it passes, though KNOWN says it fails'}")
+
+
+def ended_by(process):
+    """How SIGTERM ended it, None where all was well."""
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    try:
+        status = process.wait(5)
+    except subprocess.TimeoutExpired:
+        return "it is still there after 5 s"
+    return None if status == 0 else f"status {status} after {time.monotonic() - begun:.1f} s"
+
+
+def run_checks(program, report):
+    """check_host.py on one host, and what a host adds of its own."""
+    with started(program) as (process, url):
+        known = [word for name in KNOWN.get(report.name, {}) if name in check_host.CHECKS
+                 for word in ("--expect-fail", name)]
+        done = subprocess.run([sys.executable, HERE / "check_host.py", url, "--demo", *known], capture_output=True,
+                              text=True, check=False, timeout=200)
+        lines = done.stdout.splitlines()
+        for line in lines:
+            verdict, _, rest = line.partition(" ")
+            name, _, seen = rest.partition(": ")
+            if verdict in ("ok", "known", "FAIL", "skip"):
+                report.unseen.discard(name)
+            report.passed += verdict == "ok"
+            report.known += verdict == "known"
+            if verdict in ("FAIL", "skip"):
+                report.failures.append(f"{name}: {seen}")
+        if not lines or not re.fullmatch(r"\d+ passed, \d+ failed", lines[-1]):
+            report.failures.append(f"check_host.py did not end: {done.stdout[-300:]} {done.stderr[-1000:]}")
+        report.add("other-routes", other_routes(url))
+        report.add("sigterm", ended_by(process))
+
+
+def other_routes(url):
+    """Whether the host's own routes go on beside the endpoint."""
+    for path, wanted in (("/health", (200, b"ok")), ("/nowhere", (404, None))):
+        answer = ask(url, "GET", path)
+        if answer.status != wanted[0] or wanted[1] not in (None, answer.body.strip()):
+            return f"GET {path}: {answer}"
+        if path == "/health" and answer.header("Pragma"):
+            return f"GET {path} is dressed as the endpoint's: {answer}"
+    return None
+
+
+# --- all alike ---
+
+def ask(url, method, path, *lines, body=None):
+    told = argparse.Namespace(url=url, timeout=10, client_id="", client_secret="", refresh_token="",
+                              basic_client_id="", basic_client_secret="", basic_refresh_token="")
+    host = check_host.Host(told)
+    with host.connect() as line:
+        line.send(check_host.request(body or b"", *lines, method=method, target=path, length=body is not None))
+        return line.read(method)
+
+
+FORM = check_host.FORM
+TENANT = "client_id=TENANT_CLIENT_ID&client_secret=TENANT_CLIENT_SECRET&grant_type=refresh_token&refresh_token="
+BASIC = "Authorization: Basic " + base64.b64encode(b"BASIC_CLIENT_ID:a%2Bb%25c%3Ad").decode()
+WRONG = "Authorization: Basic " + base64.b64encode(b"BASIC_CLIENT_ID:wrong").decode()
+SPA, STRANGER = "Origin: https://spa.example", "Origin: https://stranger.invalid"
+PREFLIGHT = "Access-Control-Request-Method: POST"
+
+
+def sequence(url):
+    """Yields (name, answer) of requests of all kinds, each on a connection of its own."""
+    def post(body, *lines, path="/oauth2/token"):
+        return ask(url, "POST", path, *(lines if any(line.startswith("Content-Type") for line in lines)
+                                        else (FORM, *lines)), body=body.encode())
+
+    def token_of(answer):
+        return answer.json.get("refresh_token", "")
+
+    first = post("client_id=TENANT_CLIENT_ID&sub=alice", path="/demo/login")
+    yield "login", first
+    second = post(TENANT + token_of(first))
+    yield "refresh", second
+    yield "lost answer", post(TENANT + token_of(first))
+    third = post(TENANT + token_of(second))
+    yield "successor", third
+    yield "replay", post(TENANT + token_of(first))
+    yield "after a replay", post(TENANT + token_of(third))
+    login = post("client_id=BASIC_CLIENT_ID&sub=bob", path="/demo/login")
+    yield "login for Basic", login
+    yield "Basic", post("grant_type=refresh_token&refresh_token=" + token_of(login), BASIC)
+    yield "wrong Basic", post("grant_type=refresh_token&refresh_token=x", WRONG)
+    yield "two Authorization headers", post("grant_type=refresh_token&refresh_token=x", BASIC, BASIC)
+    login = post("client_id=SPA_CLIENT_ID&sub=carol", path="/demo/login")
+    yield "login of a page", login
+    yield "from a page", post("client_id=SPA_CLIENT_ID&grant_type=refresh_token&refresh_token=" + token_of(login), SPA)
+    yield "from a foreign page", post("client_id=SPA_CLIENT_ID&grant_type=refresh_token&refresh_token=x", STRANGER)
+    yield "unknown token", post(TENANT + "MOCK_REFRESH_TOKEN")
+    yield "wrong secret", post((TENANT + "x").replace("SECRET&", "SECRETS&"))
+    yield "foreign grant_type", post("grant_type=password&refresh_token=x")
+    yield "cut escape", post(TENANT + "x&y=%4")
+    yield "repeated name", post(TENANT + "x&y=1&y=1")
+    yield "secret in the query", post(TENANT + "x", path="/oauth2/token?client_secret=x")
+    yield "JSON", post("{}", "Content-Type: application/json")
+    yield "64 KiB", post("x=" + "y" * 65536)
+    for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        yield method, ask(url, method, "/oauth2/token", body=b"" if method[0] in "PD" else None)
+    yield "GET from a page", ask(url, "GET", "/oauth2/token", SPA)
+    yield "preflight", ask(url, "OPTIONS", "/oauth2/token", SPA, PREFLIGHT)
+    yield "foreign preflight", ask(url, "OPTIONS", "/oauth2/token", STRANGER, PREFLIGHT)
+    yield "JWK Set", ask(url, "GET", "/oauth2/jwks")
+    yield "metadata", ask(url, "GET", "/.well-known/openid-configuration")
+
+
+# The connection is the host's own; nor need it say how long a body would be that it does not send.
+OWN = {"date", "server", "connection", "keep-alive", "transfer-encoding"}
+
+
+def as_compared(name, answer):
+    own = OWN | {"content-length"} if name == "HEAD" or answer.status == 204 else OWN
+    headers = sorted((key.lower(), value) for key, value in answer.headers if key.lower() not in own)
+    return answer.status, headers, answer.body
+
+
+def answers_of(program, key):
+    """Answers by name, as they are compared; a text where there is none."""
+    with started(program, "--fixed", key) as (_, url):
+        found = {}
+        try:
+            for name, answer in sequence(url):
+                found[name] = as_compared(name, answer)
+        except (check_host.Seen, OSError) as seen:
+            return found, f"stopped behind {list(found)[-1:]}: {seen}"
+        return found, None
+
+
+def difference(one, other):
+    parts = [f"{what} {right!r} instead of {left!r}" for what, left, right in zip(("status", "headers", "body"), one, other)
+             if left != right]
+    return "; ".join(parts)[:600]
+
+
+def compare(programs, reports):
+    """Every host's answers against those most hosts give."""
+    with tempfile.TemporaryDirectory(prefix="regrant-") as folder:
+        key = Path(folder) / "key.pem"
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            all_found = list(pool.map(lambda program: answers_of(program, key), programs))
+    for report, (found, stopped) in zip(reports, all_found):
+        if stopped:
+            report.failures.append("the sequence: " + stopped)
+        for name, answer in found.items():
+            others = collections.Counter(repr(other[name]) for other, _ in all_found if name in other)
+            usual = others.most_common(1)[0][0]
+            model = next(other[name] for other, _ in all_found if name in other and repr(other[name]) == usual)
+            report.add("alike: " + name, None if answer == model else difference(model, answer))
+    if len(programs) > 1:
+        # Without this a server that ignores --fixed, as all of them together might, would pass unseen.
+        tokens = {repr(found.get("refresh", ())[2:]) for found, _ in all_found}
+        return None if len(tokens) == 1 and "access_token" in tokens.pop() else "no two runs gave the same tokens"
+    return None
+
+
+def table():
+    print("| host | does not pass | because |\n|---|---|---|")
+    for host, failures in KNOWN.items():
+        for name, why in failures.items():
+            print(f"| {host} | `{name}` | {why} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--built", type=Path, default=HERE.parent.parent / "build/gcc/tests")
+    parser.add_argument("--known", action="store_true")
+    parser.add_argument("names", nargs="*")
+    told = parser.parse_args()
+    if told.known:
+        table()
+        return 0
+    programs = [path for path in sorted(told.built.resolve().glob(PREFIX + "*"))
+                if path.is_file() and (not told.names or path.name.removeprefix(PREFIX) in told.names)]
+    reports = [Report(program.name.removeprefix(PREFIX)) for program in programs]
+    missing = set(told.names) - {report.name for report in reports}
+    if missing or not programs:
+        sys.exit(f"not built: {' '.join(sorted(missing)) or 'any host'}")
+
+    def guarded(program, report):
+        try:
+            run_checks(program, report)
+        except Exception as error:  # one host that breaks must not hide the others
+            report.failures.append(f"{type(error).__name__}: {error}")
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(guarded, programs, reports))
+    # Hosts that did not even start are left out.
+    alive = [(program, report) for program, report in zip(programs, reports) if report.passed]
+    wrong = compare([program for program, _ in alive], [report for _, report in alive]) if alive else None
+    for report in reports:
+        report.failures += [f"{name}: KNOWN names it, and no check of that name ran" for name in sorted(report.unseen)]
+        print(f"{report.name}: {report.passed} good, {report.known} known, {len(report.failures)} bad")
+        for failure in report.failures:
+            print(f"    FAIL {failure}")
+    if wrong:
+        print("    FAIL " + wrong)
+    failed = sum(len(report.failures) for report in reports) + bool(wrong)
+    print(f"{sum(report.passed for report in reports)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
