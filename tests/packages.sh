@@ -22,6 +22,12 @@ has() {
         libhiredis-dev) pkg-config --exists hiredis ;;
         postgresql) ls /usr/lib/postgresql/*/bin/postgres || command -v postgres ;;
         redis-server) command -v redis-server ;;
+        libboost1.81-dev) has_header boost/asio/awaitable.hpp && has_header boost/url.hpp ;; # url came with 1.81
+        librestinio-dev) has_header restinio/version.hpp ;;
+        libpoco-dev) has_header Poco/Net/HTTPServer.h ;;
+        libpistache-dev) has_header pistache/version.h ;;
+        libfcgi-dev) has_header fcgiapp.h ;;
+        nginx-light) command -v nginx || [ -x /usr/sbin/nginx ] ;;
         libclang-rt-dev) echo 'int main() {}' | clang++ -fsanitize=address -x c++ - -o /dev/null ;;
         python3-*) "$PYTHON" -c "import $(tr - _ <<<"${1#python3-}")" ;;
         *) false ;;

@@ -4,7 +4,8 @@
 """Starts each regrant_host_NAME, runs check_host.py on it, then sends all of them one sequence of requests with clock,
 keys and random numbers fixed: status, headers and bodies must be the same byte for byte.
 
-  run.py [--built FOLDER] [NAME...]   FOLDER holds the programs, by default build/gcc/tests; all of them, or these
+  run.py [--built FOLDER] [NAME...]   FOLDER holds the programs, by default build/gcc/tests; those built, or these
+  run.py --all                        one that was not built counts as failed
   run.py --known                      the known failures as a table for README
 """
 import argparse
@@ -38,6 +39,8 @@ KNOWN = {
 FRONTS = {"fastcgi": "nginx"}
 
 PREFIX = "regrant_host_"
+# What stands in tests/examples and is no host.
+OTHERS = {"server", "demo_service"}
 
 
 # --- starting and stopping ---
@@ -221,7 +224,9 @@ def difference(one, other):
 
 
 def compare(programs, reports):
-    """Every host's answers against those most hosts give."""
+    """Every host's answers against those most hosts give. \return what is wrong with all of them, or None"""
+    if len(programs) < 2:
+        return None
     with tempfile.TemporaryDirectory(prefix="regrant-") as folder:
         key = Path(folder) / "key.pem"
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
@@ -235,11 +240,9 @@ def compare(programs, reports):
             usual = others.most_common(1)[0][0]
             model = next(other[name] for other, _ in all_found if name in other and repr(other[name]) == usual)
             report.add("alike: " + name, None if answer == model else difference(model, answer))
-    if len(programs) > 1:
-        # Without this a server that ignores --fixed, as all of them together might, would pass unseen.
-        tokens = {repr(found.get("refresh", ())[2:]) for found, _ in all_found}
-        return None if len(tokens) == 1 and "access_token" in tokens.pop() else "no two runs gave the same tokens"
-    return None
+    # Without this all of them might ignore --fixed, and nothing would have been compared.
+    tokens = {repr(found.get("refresh", ())[2:]) for found, _ in all_found}
+    return None if len(tokens) == 1 and "access_token" in tokens.pop() else "the hosts do not give the same tokens"
 
 
 def table():
@@ -253,17 +256,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--built", type=Path, default=HERE.parent.parent / "build/gcc/tests")
     parser.add_argument("--known", action="store_true")
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("names", nargs="*")
     told = parser.parse_args()
     if told.known:
         table()
         return 0
-    programs = [path for path in sorted(told.built.resolve().glob(PREFIX + "*"))
-                if path.is_file() and (not told.names or path.name.removeprefix(PREFIX) in told.names)]
+    wanted = told.names or sorted({path.stem for path in (HERE.parent / "examples").glob("*.cpp")} - OTHERS)
+    programs, not_built = [], []
+    for name in wanted:
+        program = told.built.resolve() / (PREFIX + name)
+        (programs if program.is_file() else not_built).append(program)
     reports = [Report(program.name.removeprefix(PREFIX)) for program in programs]
-    missing = set(told.names) - {report.name for report in reports}
-    if missing or not programs:
-        sys.exit(f"not built: {' '.join(sorted(missing)) or 'any host'}")
+    for program in not_built:
+        print(f"{program.name} is not built")
+    if not programs:
+        sys.exit(1)
 
     def guarded(program, report):
         try:
@@ -283,6 +291,7 @@ def main():
     if wrong:
         print("    FAIL " + wrong)
     failed = sum(len(report.failures) for report in reports) + bool(wrong)
+    failed += len(not_built) if told.all or told.names else 0
     print(f"{sum(report.passed for report in reports)} passed, {failed} failed")
     return 1 if failed else 0
 
