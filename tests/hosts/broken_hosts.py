@@ -321,8 +321,9 @@ class Endpoint:
             return Reply(200, public[:1] if self.fault == "the JWK Set is private" else public,
                          json.dumps({"keys": [key]}).encode())
         path = "/token" if self.fault == "the metadata are another server's" else "/oauth2/token"
-        return Reply(200, public, json.dumps({"issuer": "https://id.example", "grant_types_supported": ["refresh_token"],
-                                              "token_endpoint": "https://id.example" + path}).encode())
+        issuer = "https://id.example"
+        return Reply(200, public, json.dumps({"issuer": issuer, "token_endpoint": issuer + path,
+                                              "grant_types_supported": ["refresh_token"]}).encode())
 
 
 class Asked:

@@ -10,7 +10,6 @@ keys and random numbers fixed: status, headers and bodies must be the same byte 
 """
 import argparse
 import base64
-import collections
 import concurrent.futures
 import contextlib
 import importlib
@@ -31,6 +30,10 @@ AT_ONCE = 4
 KNOWN = {
     "httplib": {
         "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
+        "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
+    },
+    "fastcgi": {
+        "header-spaces": "nginx 1.22 takes a tab before a header's value for a part of it, and answers 400",
     },
 }
 
@@ -218,8 +221,8 @@ def answers_of(program, key):
 
 
 def difference(one, other):
-    parts = [f"{what} {right!r} instead of {left!r}" for what, left, right in zip(("status", "headers", "body"), one, other)
-             if left != right]
+    parts = [f"{what} {right!r} instead of {left!r}"
+             for what, left, right in zip(("status", "headers", "body"), one, other) if left != right]
     return "; ".join(parts)[:600]
 
 
@@ -236,10 +239,11 @@ def compare(programs, reports):
         if stopped:
             report.failures.append("the sequence: " + stopped)
         for name, answer in found.items():
-            others = collections.Counter(repr(other[name]) for other, _ in all_found if name in other)
-            usual = others.most_common(1)[0][0]
-            model = next(other[name] for other, _ in all_found if name in other and repr(other[name]) == usual)
-            report.add("alike: " + name, None if answer == model else difference(model, answer))
+            check = "alike: " + name
+            others = [other[name] for each, (other, _) in zip(reports, all_found)
+                      if name in other and check not in KNOWN.get(each.name, {})] or [answer]
+            model = max(others, key=others.count)
+            report.add(check, None if answer == model else difference(model, answer))
     # Without this all of them might ignore --fixed, and nothing would have been compared.
     tokens = {repr(found.get("refresh", ())[2:]) for found, _ in all_found}
     return None if len(tokens) == 1 and "access_token" in tokens.pop() else "the hosts do not give the same tokens"
@@ -284,7 +288,8 @@ def main():
     alive = [(program, report) for program, report in zip(programs, reports) if report.passed]
     wrong = compare([program for program, _ in alive], [report for _, report in alive]) if alive else None
     for report in reports:
-        report.failures += [f"{name}: KNOWN names it, and no check of that name ran" for name in sorted(report.unseen)]
+        report.failures += [f"{name}: KNOWN names it, and no check of that name ran" for name in sorted(report.unseen)
+                            if len(alive) > 1 or not name.startswith("alike: ")]
         print(f"{report.name}: {report.passed} good, {report.known} known, {len(report.failures)} bad")
         for failure in report.failures:
             print(f"    FAIL {failure}")

@@ -125,13 +125,36 @@ inline void answer_error(httplib::Response& to) {
 /// Sets a server up for answers of this kind:
 /// - `TCP_NODELAY`: without it an answer waits for the client's delayed acknowledgement, 40 ms (299 requests/s);
 /// - a connection serves as many requests as it likes, where httplib would hang up after 5;
+/// - the body of a GET, which httplib leaves unread, is not taken for the next request: `send` closes behind it, and
+///   a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
-/// One trap stays: every open connection holds a thread of the pool, by default 8 or one less than the cores. Give
-/// `new_task_queue` a larger pool where clients keep connections open.
+/// Two traps stay. Every open connection holds a thread of the pool, by default 8 or one less than the cores: give
+/// `new_task_queue` a larger one where clients keep connections open. And what a client pipelines behind a request is
+/// thrown away; the connection closes after `set_keep_alive_timeout`, so such a client waits that long.
 inline void prepare(httplib::Server& server) {
     server.set_tcp_nodelay(true);
     server.set_keep_alive_max_count(100'000);
+    server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
+        using enum httplib::Server::HandlerResponse;
+        const bool is_read =
+            from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
+        const framing found = framing_of(from);
+        const bool is_empty = found == framing::sound && from.get_header_value("Content-Length") == "0";
+        if (is_read || is_empty || found == framing::no_body) return Unhandled;
+        close_after(to);
+        if (from.method != "HEAD" && from.method != "OPTIONS") return Unhandled;
+        // RFC 9110 9.3.2: "might lead some implementations to reject the request and close the connection because of
+        // its potential as a request smuggling attack"
+        to.status = static_cast<int>(http_status::bad_request);
+        answer_error(to);
+        if (from.method == "OPTIONS") return Handled;
+        // httplib asks no provider for the body of a HEAD, and so could not close; one that writes nothing can.
+        const_cast<httplib::Request&>(from).method = "GET";
+        to.headers.erase("Content-Type");
+        to.set_content_provider(1, "application/json;charset=UTF-8", [](auto, auto, auto&) { return false; });
+        return Handled;
+    });
     server.set_exception_handler([](const httplib::Request&, httplib::Response& to, std::exception_ptr) {
         to.status = 500;
     });
@@ -157,8 +180,9 @@ inline std::optional<std::uint16_t> bind(httplib::Server& server, const std::str
     return static_cast<std::uint16_t>(taken);
 }
 
-/// Has a path answered by a callable `http_reply(http_request)`, whatever the method.
+/// Has a path of a prepared server answered by a callable `http_reply(http_request)`, whatever the method.
 ///
+///     regrant::host::prepare(server);
 ///     regrant::host::mount(server, "/oauth2/token",
 ///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
 ///
@@ -176,7 +200,6 @@ inline void mount(httplib::Server& server, const std::string& path, std::functio
     const auto whole = [](from_type from) { const_cast<httplib::Request&>(from).ranges.clear(); };
     const auto without_body = [answer, whole](from_type from, to_type to) {
         whole(from);
-        if (framing_of(from) != framing::no_body) close_after(to); // it would be taken for the next request
         send(answer(to_request(from)), to);
     };
     const auto with_body = [answer, whole](from_type from, to_type to, const httplib::ContentReader& read) {
