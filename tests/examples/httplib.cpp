@@ -7,6 +7,7 @@
 #include <csignal>
 #include <iostream>
 #include <thread>
+#include <utility>
 
 int main(int count, char** words) {
     namespace host = regrant::host;
