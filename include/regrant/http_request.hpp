@@ -55,6 +55,12 @@ struct http_request {
         if (received_header* known = find(name)) known->add(value);
     }
 
+    /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
+    /// understood. It uses `OPTIONS` as method".
+    bool is_preflight() const noexcept {
+        return method == "OPTIONS" && origin.is_present() && access_control_request_method.is_present();
+    }
+
 private:
     received_header* find(std::string_view name) noexcept {
         if (detail::equal_but_case(name, "content-type")) return &content_type;

@@ -1,10 +1,10 @@
-// regrant/login.hpp - issues the first tokens of a login.
-// floor 5
+// regrant/login.hpp - the first tokens of a login as steps that ask for what they need.
+// floor 4
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "client.hpp"
 #include "clock.hpp"
-#include "decision.hpp"
 #include "error.hpp"
 #include "grant.hpp"
 #include "lineage.hpp"
@@ -22,7 +22,6 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <utility>
 
@@ -43,56 +42,99 @@ struct login {
     std::string_view nonce{};
 };
 
-/// Makes a new family for an authenticated user, and its first answer. The row is written last.
+} // namespace regrant::inline v0
+
+/// As in `refresh_flow`, each step asks, and takes the answer; the row is written last.
+///
+///     begin -> minting_tokens -> inserting_grant -> answer
+namespace regrant::inline v0::login_flow {
+
+/// What a login has gathered on its way.
+struct progress {
+    const client* asking;
+    const login* who;
+    const policy* rules;
+    instant now;
+    grant row;
+    regrant::scope granted;
+    token_response answer;
+};
+
+/// Asks for the one insert.
+class inserting_grant {
+public:
+    explicit inserting_grant(progress so_far) noexcept : so_far_(std::move(so_far)) {}
+
+    const grant& ask() const noexcept { return so_far_.row; }
+    result<token_response, refusal> with(insert_outcome outcome) && {
+        // Two families of 128 random bits never meet: the source repeats itself.
+        if (outcome == insert_outcome::already_there)
+            return unexpected(refusal{reason::random_unavailable, "the random source repeats itself",
+                                      so_far_.rules->retry_after()});
+        return std::move(so_far_.answer);
+    }
+
+private:
+    progress so_far_;
+};
+
+/// Asks for the access token, and the id_token where `openid` is in scope.
+class minting_tokens {
+public:
+    explicit minting_tokens(progress so_far) noexcept : so_far_(std::move(so_far)) {}
+
+    mint_order ask() const noexcept {
+        return {so_far_.row, *so_far_.asking, so_far_.granted, so_far_.now, so_far_.who->nonce};
+    }
+    inserting_grant with(minted_tokens minted) && {
+        so_far_.answer.access_token = std::move(minted.access_token);
+        so_far_.answer.id_token = std::move(minted.id_token);
+        so_far_.answer.expires_in = minted.expires_in;
+        return inserting_grant(std::move(so_far_));
+    }
+
+private:
+    progress so_far_;
+};
+
+/// Makes a new family for an authenticated user. Client, login and rules outlive the flow.
 ///
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
 /// `invalid_request` without a subject; `unauthorized_client` for a client that may not refresh; `invalid_scope` for
-/// a malformed scope or one beyond the client's; `temporarily_unavailable` for an outage, the random source's too
-template <class Store, class Issuer, random_source Random>
-result<token_response, refusal> begin_family(Store& store, Issuer& issuer, const token_keyring& keyring,
-                                             const policy& rules, Random& random, const client& asking,
-                                             const login& who, instant now, decision& seen) {
-    const auto unavailable = [&](reason why, outage& cause) {
+/// a malformed scope or one beyond the client's; `temporarily_unavailable` where the random source fails
+template <random_source Random>
+result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
+                                      const client& asking, const login& who, instant now) {
+    const auto failed = [&](reason why, outage& cause) {
         return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
     };
     if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
     if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    const auto granted = scope::parse(who.scope);
+    auto granted = scope::parse(who.scope);
     if (!granted) return unexpected(refusal{reason::scope_malformed});
     if (!asking.scope.holds_all_of(*granted)) return unexpected(refusal{reason::scope_exceeded});
 
     std::array<std::byte, family_id::size_bytes> bytes;
     // RFC 6749 10.10: "The probability of an attacker guessing generated tokens ... MUST be less than or equal to
     // 2^(-128)". A source that fails gives no token at all (R35).
-    if (auto filled = random.fill(bytes); !filled) return unavailable(reason::random_unavailable, filled.error());
+    if (auto filled = random.fill(bytes); !filled) return failed(reason::random_unavailable, filled.error());
     const family_id family{bytes};
     wipe(bytes.data(), bytes.size());
     auto token = keyring.seal({family, first_generation});
-    if (!token) return unavailable(reason::crypto_unavailable, token.error());
+    if (!token) return failed(reason::crypto_unavailable, token.error());
     auto key = token_keyring::row_key_of(family);
-    if (!key) return unavailable(reason::crypto_unavailable, key.error());
+    if (!key) return failed(reason::crypto_unavailable, key.error());
 
     grant row(*key, {asking.client_id, who.subject, granted->text(), who.audience});
     row.rotation = asking.policy.rotation();
     row.issued_at = row.used_at = now;
     row.expires_at = now + rules->absolute_lifetime;
     row.auth_time = who.auth_time;
-    auto minted = issuer.mint({row, asking, *granted, now, who.nonce});
-    if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
-
-    auto inserted = store.insert(row);
-    if (!inserted) return unavailable(reason::store_unavailable, inserted.error());
-    if (*inserted == insert_outcome::already_there) {
-        // Two families of 128 random bits never meet: the source repeats itself.
-        outage cause{"the random source repeats itself"};
-        return unavailable(reason::random_unavailable, cause);
-    }
-    seen.row = *key;
-    seen.generation = first_generation;
-    seen.written = write_kind::insert;
-    return token_response{std::move(minted->access_token), std::move(*token), granted->text(),
-                          std::move(minted->id_token), minted->expires_in};
+    token_response answer;
+    answer.refresh_token = *std::move(token);
+    answer.scope = granted->text();
+    return minting_tokens({&asking, &who, &rules, now, std::move(row), *std::move(granted), std::move(answer)});
 }
 
-} // namespace regrant::inline v0
+} // namespace regrant::inline v0::login_flow

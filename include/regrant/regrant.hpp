@@ -12,6 +12,8 @@
 
 #include "token_endpoint.hpp"
 
+#include "async_token_endpoint.hpp"
+
 #include "client_list.hpp"
 #include "jwks.hpp"
 #include "jwt_issuer.hpp"

@@ -3,19 +3,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "begin_family.hpp"
 #include "client_authentication.hpp"
 #include "client_registry.hpp"
 #include "clock.hpp"
 #include "decision.hpp"
 #include "detail/caught.hpp"
+#include "endpoint_settings.hpp"
 #include "error.hpp"
-#include "form.hpp"
 #include "hash_client_secret.hpp"
 #include "hooks.hpp"
 #include "http_reply.hpp"
 #include "http_request.hpp"
 #include "login.hpp"
-#include "policy.hpp"
 #include "random.hpp"
 #include "refresh_grant.hpp"
 #include "result.hpp"
@@ -30,13 +30,6 @@
 #include <variant>
 
 namespace regrant::inline v0 {
-
-/// How an endpoint behaves, beside its parts.
-struct endpoint_settings {
-    regrant::policy policy{};
-    reply_settings replies{};
-    form_limits limits{};
-};
 
 /// The token endpoint: one call per HTTP request.
 ///
@@ -108,7 +101,7 @@ public:
             [&]() -> result<void, outage> {
                 auto opened = keyring_.open(refresh_token);
                 if (!opened) return unexpected(std::move(opened).error());
-                if (!*opened) return {};
+                if (!*opened) return result<void, outage>();
                 return store_.revoke((*opened)->key);
             },
             [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
@@ -157,12 +150,14 @@ private:
 
     http_reply judged(http_request request, instant now) {
         const secret origin(request.origin.text());
-        if (is_preflight(request)) return preflight(origin.reveal());
+        if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
+            return preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
         auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
-        if (may_read(origin.reveal(), seen)) expose_to(reply, origin.reveal());
+        const bool is_readable = may_read(origin.reveal(), seen);
+        if (is_readable) expose_to(reply, origin.reveal());
         // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
         if (is_head) reply.body.clear();
         tell(seen.made, answer);
@@ -183,7 +178,8 @@ private:
         auto client = authenticate(*asked, seen, now);
         if (!client) return unexpected(std::move(client).error());
         refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
-        return grant.respond({*client, asked->refresh_token(), asked->scope()}, now, seen.made);
+        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        return grant.respond(refresh, now, seen.made);
     }
 
     result<authenticated_client, refusal> authenticate(const token_request& asked, visit& seen, instant now) {
@@ -206,27 +202,23 @@ private:
         return std::move(proving).with(*match);
     }
 
-    /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
-    /// understood. It uses `OPTIONS` as method".
-    bool is_preflight(const http_request& request) const noexcept {
-        return settings_.replies.cross_origin == cross_origin::on && request.method == "OPTIONS" &&
-               request.origin.is_present() && request.access_control_request_method.is_present();
-    }
-
     http_reply preflight(std::string_view origin) {
-        return is_anybodys(origin) ? preflight_reply(origin) : http_reply{http_status::no_content};
+        const bool is_known = is_anybodys(origin);
+        if (is_known) return preflight_reply(origin);
+        return http_reply{http_status::no_content};
     }
 
     /// Until the client is known, any client's origin will do; then it must be the client's own (R115).
     bool may_read(std::string_view origin, const visit& seen) {
         if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) return false;
-        return seen.client ? seen.client->allows_origin(origin) : is_anybodys(origin);
+        if (seen.client) return seen.client->allows_origin(origin);
+        return is_anybodys(origin);
     }
 
     /// A registry that does not answer allows nobody.
     bool is_anybodys(std::string_view origin) {
         return detail::caught(
-            [&] {
+            [&]() -> bool {
                 const auto allowed = registry_.allows_origin(origin);
                 return allowed && *allowed;
             },

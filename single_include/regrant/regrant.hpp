@@ -602,28 +602,6 @@ enum class secret_match : std::uint8_t { neither, as_meant, raw };
 
 } // namespace regrant::inline v0
 
-// regrant/authenticated_client.hpp - a client that has proven who it is.
-
-namespace regrant::inline v0 {
-
-/// The ticket into the refresh grant: there is none without an authenticated client.
-///
-/// `client_authentication` hands it out; a host that authenticates clients in its own way vouches for one.
-class authenticated_client {
-public:
-    /// \pre known is not null, and the caller has authenticated it as RFC 6749 3.2.1 asks
-    static authenticated_client vouched(client_ptr known) noexcept { return authenticated_client(std::move(known)); }
-
-    const client& operator*() const noexcept { return *client_; }
-    const client* operator->() const noexcept { return client_.get(); }
-
-private:
-    explicit authenticated_client(client_ptr known) noexcept : client_(std::move(known)) {}
-    client_ptr client_;
-};
-
-} // namespace regrant::inline v0
-
 // regrant/secret.hpp - text that is wiped when freed, never printed, compared in constant time.
 
 #include <cstring>
@@ -725,6 +703,536 @@ private:
 inline bool same_secret(const secret& one, const secret& other) noexcept {
     return same_bytes(one.bytes(), other.bytes());
 }
+
+} // namespace regrant::inline v0
+
+// regrant/lineage.hpp - the line of refresh tokens that descends from one login.
+
+#include <compare>
+
+namespace regrant::inline v0 {
+
+/// The number of a token in its family; a rotation moves on by one. Order is decided by it, never by time.
+enum class generation : std::uint32_t {};
+
+inline constexpr generation first_generation{0};
+inline constexpr generation last_generation{0xFFFF'FFFF};
+
+/// How many generations lie between two, `from <= to`.
+constexpr std::uint32_t distance(generation from, generation to) noexcept {
+    return static_cast<std::uint32_t>(to) - static_cast<std::uint32_t>(from);
+}
+
+/// The generation after this one.
+/// \pre from != last_generation
+constexpr generation next(generation from) noexcept { return generation{static_cast<std::uint32_t>(from) + 1}; }
+
+/// What all tokens of one login have in common: 16 random bytes that stand in tokens alone.
+///
+/// The store knows their SHA-256 only, so that a dump of the store yields no token, not even together with the token
+/// key (R36). Treated as a secret: wiped, neither printed nor compared.
+class family_id {
+public:
+    static constexpr std::size_t size_bytes = 16;
+
+    explicit family_id(std::span<const std::byte, size_bytes> bytes) noexcept {
+        for (std::size_t i = 0; i != size_bytes; ++i) bytes_[i] = bytes[i];
+    }
+    family_id(const family_id&) noexcept = default;
+    family_id& operator=(const family_id&) noexcept = default;
+    ~family_id() { wipe(bytes_.data(), bytes_.size()); }
+
+    std::span<const std::byte, size_bytes> bytes() const noexcept { return bytes_; }
+
+private:
+    std::array<std::byte, size_bytes> bytes_;
+};
+
+/// What a refresh token says: whose line it is of, and which one in that line.
+struct lineage {
+    family_id family;
+    regrant::generation generation;
+};
+
+/// Where the store keeps a family's one row: SHA-256(family).
+struct row_key {
+    std::array<std::byte, 32> bytes{};
+
+    friend bool operator==(const row_key&, const row_key&) = default;
+    friend auto operator<=>(const row_key&, const row_key&) = default;
+};
+
+/// A refresh token whose seal was found good.
+struct opened_token {
+    regrant::lineage lineage;
+    row_key key;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/decision.hpp - what the token endpoint decided about one request, for the host's log.
+
+namespace regrant::inline v0 {
+
+/// What a decision wrote to the store.
+enum class write_kind : std::uint8_t {
+    /// a new family, at login
+    insert,
+    /// the family moved on by one generation
+    rotate,
+    /// a lost answer was given again: the generation stayed
+    repeat,
+    /// a client without rotation got its token back: the generation stayed
+    echo,
+    /// a row that had lost writes was brought up to its token
+    heal,
+    /// a replay ended the family
+    revoke,
+};
+
+constexpr std::string_view to_string(write_kind kind) noexcept {
+    switch (kind) {
+    case write_kind::insert: return "insert";
+    case write_kind::rotate: return "rotate";
+    case write_kind::repeat: return "repeat";
+    case write_kind::echo: return "echo";
+    case write_kind::heal: return "heal";
+    case write_kind::revoke: break;
+    }
+    return "revoke";
+}
+
+/// One request's outcome. It holds no byte of a token, a family or a secret (R75).
+///
+/// Many `repeat`s of one row in a short time are worth a look: they are a bad line, or a thief in lock-step.
+struct decision {
+    /// When the request was judged.
+    instant at;
+    /// Nothing where the answer was 200.
+    std::optional<reason> refused{};
+    /// What a store or key said of its outage.
+    std::string_view detail{};
+    /// As it was looked up: untrusted text where the client is unknown.
+    std::string_view client_id{};
+    std::optional<row_key> row{};
+    /// The generation of the token that was presented.
+    std::optional<regrant::generation> generation{};
+    std::optional<write_kind> written{};
+    /// How often another request moved the row in between.
+    std::uint32_t races_lost = 0;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/grant.hpp - what a user granted to a client at one login, as a store keeps it.
+
+namespace regrant::inline v0 {
+
+/// Whether a family still lives; the way back does not exist.
+enum class revocation : std::uint8_t { live, revoked };
+
+/// The text of a grant, as views for writing it down.
+struct grant_text {
+    std::string_view client_id;
+    std::string_view subject;
+    std::string_view scope;
+    /// Whom the access tokens are for in profile rfc9068; may be empty.
+    std::string_view audience = {};
+    /// The key a sender-constrained token is bound to, opaque here; empty for bearer tokens.
+    std::string_view confirmation = {};
+};
+
+/// One row of a token store: a family of refresh tokens from login to end.
+///
+/// Of all this only `current`, `used_at` and `state` ever change. The text shares one buffer, so that a store hands a
+/// grant out with one allocation.
+class grant {
+public:
+    grant(row_key where, const grant_text& text) : key(where) {
+        const std::string_view parts[] = {text.client_id, text.subject, text.scope, text.audience, text.confirmation};
+        std::size_t size = 0;
+        for (const std::string_view part : parts) size += part.size();
+        text_.reserve(size);
+        for (std::size_t i = 0; i != ends_.size(); ++i) {
+            text_ += parts[i];
+            ends_[i] = text_.size();
+        }
+    }
+
+    std::string_view client_id() const noexcept { return part(0); }
+    std::string_view subject() const noexcept { return part(1); }
+    std::string_view scope() const noexcept { return part(2); }
+    std::string_view audience() const noexcept { return part(3); }
+    std::string_view confirmation() const noexcept { return part(4); }
+
+    row_key key;
+    /// Fixed at login (R41).
+    regrant::rotation rotation = regrant::rotation::rotate;
+    instant issued_at{};
+    /// The absolute limit; no rotation moves it (R43). A store may forget the row afterwards, never before.
+    instant expires_at{};
+    /// When the user proved who they are, in whole seconds as the claim counts them (OIDC Core 2).
+    std::optional<std::chrono::sys_seconds> auth_time{};
+
+    /// The generation of the newest token.
+    generation current = first_generation;
+    /// When `current` was made, or last echoed.
+    instant used_at{};
+    revocation state = revocation::live;
+
+private:
+    std::string_view part(std::size_t i) const noexcept {
+        const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+        // A grant that was moved from has lost its text.
+        return ends_[i] > text_.size() ? std::string_view() : std::string_view(text_).substr(begin, ends_[i] - begin);
+    }
+
+    std::string text_;
+    std::array<std::size_t, 5> ends_{};
+};
+
+} // namespace regrant::inline v0
+
+// regrant/policy.hpp - how long a login's refresh tokens live.
+
+namespace regrant::inline v0 {
+
+/// How far behind its token a row may be and still be healed (R53).
+///
+/// A row falls behind when the store loses its last writes: a failover, a restored backup. Until its newest token comes
+/// back and heals it, a superseded one that is ahead of the row passes too.
+class heal_limit {
+public:
+    static constexpr heal_limit off() noexcept { return heal_limit(0); }
+    static constexpr heal_limit unlimited() noexcept { return heal_limit(0xFFFF'FFFF); }
+    static constexpr heal_limit at_most(std::uint32_t generations) noexcept { return heal_limit(generations); }
+
+    constexpr bool allows(std::uint32_t generations_behind) const noexcept {
+        return generations_behind <= generations_;
+    }
+
+private:
+    constexpr explicit heal_limit(std::uint32_t generations) noexcept : generations_(generations) {}
+    std::uint32_t generations_;
+};
+
+/// The times a refresh token lives by, as the operator writes them down; `policy` checks them.
+struct policy_settings {
+    /// A family nobody refreshed for so long is dead (R42); where it exceeds the absolute limit, the lower holds.
+    std::chrono::seconds idle_lifetime = std::chrono::days(30);
+    /// A family is dead so long after its login, whatever rotates (R43).
+    std::chrono::seconds absolute_lifetime = std::chrono::days(90);
+    /// How long the predecessor of the current token gets the same successor again (R47-R49).
+    /// Zero is strict single use: then a lost answer logs the user out.
+    std::chrono::seconds retry_window{30};
+    /// A row stamped further ahead of the clock than this has no retry window (R49).
+    std::chrono::seconds max_skew{60};
+    heal_limit heal = heal_limit::at_most(8);
+    /// Families of earlier logins are dead: for after a leak or a restored backup (R44/R45).
+    std::optional<instant> not_before{};
+};
+
+/// The checked form of `policy_settings`: a policy that exists makes sense.
+class policy {
+public:
+    /// The defaults of `policy_settings`.
+    policy() = default;
+
+    /// \par Errors
+    /// a lifetime that is not positive; a window or skew that is negative; any of them over 100 years
+    static result<policy, setup_error> make(const policy_settings& settings) {
+        // A century: longer than any login, short enough that no sum of times overflows.
+        constexpr std::chrono::seconds longest = std::chrono::years(100);
+        if (settings.idle_lifetime <= settings.idle_lifetime.zero() || settings.idle_lifetime > longest)
+            return unexpected(setup_error{"the idle lifetime must be between a second and a century"});
+        if (settings.absolute_lifetime <= settings.absolute_lifetime.zero() || settings.absolute_lifetime > longest)
+            return unexpected(setup_error{"the absolute lifetime must be between a second and a century"});
+        if (settings.retry_window < settings.retry_window.zero() || settings.retry_window > longest)
+            return unexpected(setup_error{"the retry window must be between zero and a century"});
+        if (settings.max_skew < settings.max_skew.zero() || settings.max_skew > longest)
+            return unexpected(setup_error{"the clock skew must be between zero and a century"});
+        return policy(settings);
+    }
+
+    const policy_settings* operator->() const noexcept { return &settings_; }
+
+    /// What a client is told in `Retry-After` at an outage: below half the retry window, so that the same token
+    /// still works when it comes back (R51). At most 5 seconds.
+    constexpr std::chrono::seconds retry_after() const noexcept {
+        const auto below_half = (settings_.retry_window + std::chrono::seconds(1)) / 2 - std::chrono::seconds(1);
+        return std::clamp(below_half, std::chrono::seconds(0), std::chrono::seconds(5));
+    }
+
+private:
+    explicit policy(const policy_settings& settings) noexcept : settings_(settings) {}
+    policy_settings settings_{};
+};
+
+} // namespace regrant::inline v0
+
+// regrant/detail/openssl.hpp - the one room where OpenSSL 3 lives.
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+
+namespace regrant::inline v0::detail {
+
+/// Frees an OpenSSL object with the function made for it.
+template <auto Free> struct free_with {
+    template <class T> void operator()(T* object) const noexcept { Free(object); }
+};
+template <class T, auto Free> using openssl_ptr = std::unique_ptr<T, free_with<Free>>;
+
+using bio_ptr = openssl_ptr<BIO, BIO_free_all>;
+using pkey_ptr = openssl_ptr<EVP_PKEY, EVP_PKEY_free>;
+using pkey_context_ptr = openssl_ptr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
+using digest_context_ptr = openssl_ptr<EVP_MD_CTX, EVP_MD_CTX_free>;
+using mac_context_ptr = openssl_ptr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
+using bignum_ptr = openssl_ptr<BIGNUM, BN_free>;
+
+/// Takes back what a failing call left in the thread's error queue: the host's TLS code reads that queue too.
+class error_mark {
+public:
+    error_mark() noexcept { ERR_set_mark(); }
+    ~error_mark() { ERR_pop_to_mark(); }
+    error_mark(const error_mark&) = delete;
+    error_mark& operator=(const error_mark&) = delete;
+};
+
+template <std::size_t Size> const unsigned char* raw(std::span<const std::byte, Size> bytes) noexcept {
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+}
+template <std::size_t Size> unsigned char* raw(std::span<std::byte, Size> bytes) noexcept {
+    return reinterpret_cast<unsigned char*>(bytes.data());
+}
+
+/// Fetched once: OpenSSL 3 looks an algorithm up under a lock at each implicit fetch.
+inline const EVP_MD* sha256_algorithm() noexcept {
+    static const openssl_ptr<EVP_MD, EVP_MD_free> algorithm(EVP_MD_fetch(nullptr, "SHA256", nullptr));
+    return algorithm.get();
+}
+
+inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> digest) noexcept {
+    const error_mark mark;
+    const EVP_MD* algorithm = sha256_algorithm();
+    return algorithm != nullptr &&
+           EVP_Digest(bytes.data(), bytes.size(), raw(digest), nullptr, algorithm, nullptr) == 1;
+}
+
+inline bool random_bytes(std::span<std::byte> bytes) noexcept {
+    const error_mark mark;
+    return RAND_priv_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
+}
+
+/// HMAC-SHA256 under one key. The keyed state is made once and copied for each text.
+class hmac_sha256 {
+public:
+    static std::optional<hmac_sha256> make(std::span<const std::byte> key) noexcept {
+        const error_mark mark;
+        const openssl_ptr<EVP_MAC, EVP_MAC_free> algorithm(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+        if (!algorithm) return std::nullopt;
+        mac_context_ptr keyed(EVP_MAC_CTX_new(algorithm.get()));
+        char digest_name[] = "SHA256";
+        const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
+                                         OSSL_PARAM_construct_end()};
+        if (!keyed || EVP_MAC_init(keyed.get(), raw(key), key.size(), parameters) != 1) return std::nullopt;
+        return hmac_sha256(std::move(keyed));
+    }
+
+    bool operator()(std::span<const std::byte> text, std::span<std::byte, 32> mac) const noexcept {
+        const error_mark mark;
+        const mac_context_ptr context(EVP_MAC_CTX_dup(keyed_.get()));
+        std::size_t size = 0;
+        return context && EVP_MAC_update(context.get(), raw(text), text.size()) == 1 &&
+               EVP_MAC_final(context.get(), raw(mac), &size, mac.size()) == 1 && size == mac.size();
+    }
+
+private:
+    explicit hmac_sha256(mac_context_ptr keyed) noexcept : keyed_(std::move(keyed)) {}
+    mac_context_ptr keyed_;
+};
+
+/// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
+class rsa_key {
+public:
+    /// \param passphrase  null where none was given; an encrypted key then fails instead of asking the terminal
+    static rsa_key from_pem(std::string_view pem, const std::string_view* passphrase) noexcept {
+        const error_mark mark;
+        const bio_ptr bio = memory(pem);
+        if (!bio) return {};
+        return rsa_key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase,
+                                               const_cast<std::string_view*>(passphrase)));
+    }
+
+    /// Takes PKCS#1 as well as PKCS#8.
+    static rsa_key from_der(std::span<const std::byte> der) noexcept {
+        const error_mark mark;
+        const unsigned char* at = raw(der);
+        rsa_key key(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size())));
+        return at == raw(der) + der.size() ? std::move(key) : rsa_key();
+    }
+
+    static rsa_key generate(std::size_t bits) noexcept {
+        const error_mark mark;
+        return rsa_key(EVP_RSA_gen(bits));
+    }
+
+    /// \return nothing where OpenSSL fails; unencrypted PKCS#8
+    std::string to_pem() const {
+        const error_mark mark;
+        const bio_ptr bio(BIO_new(BIO_s_secmem()));
+        if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+            return {};
+        char* text = nullptr;
+        const long size = BIO_get_mem_data(bio.get(), &text);
+        return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : std::string();
+    }
+
+    explicit operator bool() const noexcept { return key_ != nullptr; }
+    bool is_rsa() const noexcept { return EVP_PKEY_is_a(key_.get(), "RSA") == 1; }
+    std::size_t bits() const noexcept { return static_cast<std::size_t>(EVP_PKEY_get_bits(key_.get())); }
+
+    /// \return the public modulus, big-endian, empty where OpenSSL fails
+    std::string modulus() const { return number(OSSL_PKEY_PARAM_RSA_N); }
+    std::string exponent() const { return number(OSSL_PKEY_PARAM_RSA_E); }
+
+    /// \return the size of the signature in bytes, 0 where OpenSSL fails
+    std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
+        const error_mark mark;
+        const digest_context_ptr context(EVP_MD_CTX_new());
+        std::size_t size = signature.size();
+        const bool signed_ =
+            context &&
+            EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) == 1 &&
+            EVP_DigestSign(context.get(), raw(signature), &size, raw(text), text.size()) == 1;
+        return signed_ ? size : 0;
+    }
+
+    bool verify(std::span<const std::byte> text, std::span<const std::byte> signature) const noexcept {
+        const error_mark mark;
+        const digest_context_ptr context(EVP_MD_CTX_new());
+        return context &&
+               EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) ==
+                   1 &&
+               EVP_DigestVerify(context.get(), raw(signature), signature.size(), raw(text), text.size()) == 1;
+    }
+
+private:
+    rsa_key() noexcept = default;
+    explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
+
+    static bio_ptr memory(std::string_view text) noexcept {
+        return bio_ptr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    }
+
+    static int give_passphrase(char* to, int capacity, int, void* user) noexcept {
+        const auto* passphrase = static_cast<const std::string_view*>(user);
+        if (passphrase == nullptr || passphrase->size() > static_cast<std::size_t>(capacity)) return -1;
+        // Not memcpy: an empty passphrase may have no address.
+        passphrase->copy(to, passphrase->size());
+        return static_cast<int>(passphrase->size());
+    }
+
+    std::string number(const char* name) const {
+        const error_mark mark;
+        BIGNUM* found = nullptr;
+        if (EVP_PKEY_get_bn_param(key_.get(), name, &found) != 1) return {};
+        const bignum_ptr value(found);
+        std::string bytes(static_cast<std::size_t>(BN_num_bytes(found)), '\0');
+        BN_bn2bin(found, reinterpret_cast<unsigned char*>(bytes.data()));
+        return bytes;
+    }
+
+    pkey_ptr key_;
+};
+
+} // namespace regrant::inline v0::detail
+
+// regrant/random.hpp - unpredictable bytes.
+
+#include <concepts>
+
+namespace regrant::inline v0 {
+
+/// A cryptographically secure source: `fill` writes every byte of `to`, or says that it cannot.
+template <class Source>
+concept random_source = requires(Source& source, std::span<std::byte> to) {
+    { source.fill(to) } -> std::same_as<result<void, outage>>;
+};
+
+/// OpenSSL's private generator.
+struct system_random {
+    /// \par Errors
+    /// `outage` when there is no entropy: never a weak byte (R35)
+    result<void, outage> fill(std::span<std::byte> to) const {
+        if (!detail::random_bytes(to)) return unexpected(outage{"the random source failed"});
+        return {};
+    }
+};
+
+/// Makes a random UUID, 122 random bits as 36 characters.
+/// \par RFC 9562 5.4
+template <random_source Source> result<std::string, outage> random_uuid(Source& source) {
+    std::array<std::byte, 16> bytes;
+    if (auto filled = source.fill(bytes); !filled) return unexpected(std::move(filled).error());
+    bytes[6] = (bytes[6] & std::byte{0x0F}) | std::byte{0x40};
+    bytes[8] = (bytes[8] & std::byte{0x3F}) | std::byte{0x80};
+
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    text.reserve(36);
+    for (std::size_t i = 0; i != bytes.size(); ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+        text += digits[std::to_integer<std::size_t>(bytes[i] >> 4)];
+        text += digits[std::to_integer<std::size_t>(bytes[i] & std::byte{0x0F})];
+    }
+    return text;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/token_issuer.hpp - whoever makes access tokens for the refresh grant.
+
+namespace regrant::inline v0 {
+
+/// What tokens to make. Everything in it outlives the call.
+struct mint_order {
+    const grant& login;
+    const regrant::client& client;
+    /// The scope of this answer, which may be narrower than the login's.
+    const regrant::scope& scope;
+    instant now;
+    /// For the first id_token of a login alone; a refreshed one has none (R84).
+    std::string_view nonce = {};
+};
+
+struct minted_tokens {
+    secret access_token{};
+    /// Present exactly where the order's scope holds `openid` (R77).
+    std::optional<secret> id_token{};
+    std::chrono::seconds expires_in{};
+};
+
+/// `mint(order)` makes and signs all tokens of one answer, or says that it cannot; nothing was written before.
+template <class Issuer>
+concept token_issuer = requires(Issuer& issuer, const mint_order& order) {
+    { issuer.mint(order) } -> std::same_as<result<minted_tokens, outage>>;
+};
+
+namespace detail {
+
+template <class Issuer> constexpr void explain_token_issuer() {
+    static_assert(token_issuer<Issuer>, "a token_issuer needs: result<minted_tokens, outage> mint(const mint_order&)");
+}
+
+} // namespace detail
 
 } // namespace regrant::inline v0
 
@@ -835,18 +1343,169 @@ inline std::optional<secret> base64_decode(std::string_view text) {
 
 } // namespace regrant::inline v0
 
-// regrant/detail/ascii.hpp - letters compared without regard to case or locale.
+// regrant/hash.hpp - SHA-256 of bytes.
 
-namespace regrant::inline v0::detail {
+namespace regrant::inline v0 {
 
-constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+/// The 32 bytes SHA-256 makes.
+using digest = std::array<std::byte, 32>;
 
-constexpr bool equal_but_case(std::string_view one, std::string_view other) noexcept {
-    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                      [](char a, char b) { return lower(a) == lower(b); });
+/// \par Errors
+/// `outage` when OpenSSL fails, which it does for want of memory or of a provider
+/// \par RFC 6234
+inline result<digest, outage> sha256(std::span<const std::byte> bytes) {
+    digest made{};
+    if (!detail::sha256(bytes, made)) return unexpected(outage{"SHA-256 failed"});
+    return made;
 }
 
-} // namespace regrant::inline v0::detail
+inline result<digest, outage> sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
+
+} // namespace regrant::inline v0
+
+// regrant/token_keyring.hpp - the keys that seal a lineage into a refresh token.
+
+namespace regrant::inline v0 {
+
+/// The number of a token key; it stands in every token the key has sealed.
+enum class token_key_id : std::uint8_t {};
+
+/// A key of the ring as the operator keeps it.
+struct token_key {
+    static constexpr std::size_t least_bytes = 32;
+
+    token_key_id id;
+    /// At least 32 random bytes.
+    secret bytes;
+};
+
+/// Seals lineages into refresh tokens and opens them again.
+///
+/// A token is base64url(version | key id | family | generation | HMAC-SHA256 over all of these): 72 characters, opaque
+/// to the client. The first key mints, all keys are accepted. To roll over, add the new key at the end of every
+/// server's ring first, then move it to the front; drop the old one when the last family it sealed has reached its
+/// absolute limit (R54).
+/// While two servers mint with two keys, a lost answer may be repeated with another text for the same token.
+class token_keyring {
+public:
+    static constexpr std::size_t token_characters = 72;
+
+    /// \param keys  the minting key first
+    /// \par Errors
+    /// no key; a key under 32 bytes; two keys with one id
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): taken over, so that the keys are wiped when it returns
+    static result<token_keyring, setup_error> make(std::vector<token_key> keys) {
+        if (keys.empty()) return unexpected(setup_error{"the token key ring is empty"});
+        token_keyring ring;
+        for (const token_key& key : keys) {
+            const auto number = std::to_string(static_cast<unsigned>(key.id));
+            if (key.bytes.size() < token_key::least_bytes)
+                return unexpected(setup_error{"token key " + number + " is shorter than 32 bytes"});
+            if (ring.find(key.id) != nullptr)
+                return unexpected(setup_error{"two token keys have the id " + number});
+            auto mac = detail::hmac_sha256::make(key.bytes.bytes());
+            if (!mac) return unexpected(setup_error{"OpenSSL offers no HMAC-SHA256"});
+            ring.keys_.push_back({key.id, std::move(*mac)});
+        }
+        return ring;
+    }
+
+    /// Seals under the first key. The same lineage always gives the same token, so a lost answer can be repeated.
+    result<secret, outage> seal(const lineage& line) const {
+        sealed_bytes bytes{};
+        write(line, keys_.front().id, bytes);
+        if (!authenticate(keys_.front(), bytes, std::span(bytes).template last<mac_bytes>()))
+            return unexpected(outage{"HMAC-SHA256 failed"});
+        secret token;
+        base64url_encode(bytes, token.grow(token_characters));
+        wipe(bytes.data(), bytes.size());
+        return token;
+    }
+
+    /// Opens a token without asking anyone: a forged one costs no store access (R39).
+    ///
+    /// \return nothing for any text that no key of the ring sealed
+    /// \par Errors
+    /// `outage` when OpenSSL fails
+    result<std::optional<opened_token>, outage> open(std::string_view token) const {
+        sealed_bytes bytes{};
+        if (!base64url_decode(token, bytes) || bytes[0] != version) return std::nullopt;
+        const ring_key* key = find(token_key_id{std::to_integer<std::uint8_t>(bytes[1])});
+        if (key == nullptr) return std::nullopt;
+        std::array<std::byte, mac_bytes> mac{};
+        if (!authenticate(*key, bytes, mac)) return unexpected(outage{"HMAC-SHA256 failed"});
+        const bool ours = same_bytes(mac, std::span(bytes).template last<mac_bytes>());
+        // Of a forged token this is the right seal: it must not stay behind.
+        wipe(mac.data(), mac.size());
+        if (!ours) return std::nullopt;
+
+        const lineage line = read(bytes);
+        wipe(bytes.data(), bytes.size());
+        auto key_of_row = row_key_of(line.family);
+        if (!key_of_row) return unexpected(std::move(key_of_row).error());
+        return opened_token{line, *key_of_row};
+    }
+
+    /// Where the store keeps a family.
+    static result<row_key, outage> row_key_of(const family_id& family) {
+        auto hashed = sha256(family.bytes());
+        if (!hashed) return unexpected(std::move(hashed).error());
+        return row_key{*hashed};
+    }
+
+private:
+    static constexpr std::byte version{1};
+    static constexpr std::size_t signed_bytes = 2 + family_id::size_bytes + 4;
+    static constexpr std::size_t mac_bytes = 32;
+    using sealed_bytes = std::array<std::byte, signed_bytes + mac_bytes>;
+    static_assert(base64url_size(signed_bytes + mac_bytes) == token_characters);
+
+    struct ring_key {
+        token_key_id id;
+        detail::hmac_sha256 mac;
+    };
+
+    token_keyring() = default;
+
+    const ring_key* find(token_key_id id) const noexcept {
+        for (const ring_key& key : keys_)
+            if (key.id == id) return &key;
+        return nullptr;
+    }
+
+    static void write(const lineage& line, token_key_id id, sealed_bytes& to) noexcept {
+        to[0] = version;
+        to[1] = static_cast<std::byte>(id);
+        const auto family = line.family.bytes();
+        for (std::size_t i = 0; i != family.size(); ++i) to[2 + i] = family[i];
+        for (std::size_t i = 0; i != 4; ++i)
+            to[2 + family.size() + i] =
+                static_cast<std::byte>(static_cast<std::uint32_t>(line.generation) >> (24 - 8 * i) & 0xFF);
+    }
+
+    static lineage read(const sealed_bytes& from) noexcept {
+        std::uint32_t number = 0;
+        for (std::size_t i = 0; i != 4; ++i)
+            number = number << 8 | std::to_integer<std::uint32_t>(from[2 + family_id::size_bytes + i]);
+        return {family_id(std::span(from).template subspan<2, family_id::size_bytes>()), generation{number}};
+    }
+
+    static bool authenticate(const ring_key& key, const sealed_bytes& bytes,
+                             std::span<std::byte, mac_bytes> mac) noexcept {
+        // The words in front keep a seal from passing as one made for another use of the same key.
+        constexpr std::string_view domain = "regrant refresh token v1";
+        std::array<std::byte, domain.size() + signed_bytes> text{};
+        for (std::size_t i = 0; i != domain.size(); ++i) text[i] = static_cast<std::byte>(domain[i]);
+        for (std::size_t i = 0; i != signed_bytes; ++i) text[domain.size() + i] = bytes[i];
+        const bool made = key.mac(text, mac);
+        wipe(text.data(), text.size());
+        return made;
+    }
+
+    std::vector<ring_key> keys_;
+};
+
+} // namespace regrant::inline v0
 
 // regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
 
@@ -882,6 +1541,438 @@ constexpr bool is_utf8(std::string_view text) noexcept {
         text.remove_prefix(length);
     }
     return true;
+}
+
+} // namespace regrant::inline v0::detail
+
+// regrant/json_writer.hpp - compact JSON, its members in the order they are written.
+
+#include <charconv>
+
+namespace regrant::inline v0 {
+
+/// How a slash is written: both forms mean the same (RFC 8259 7), and the API page's tokens escape it.
+enum class solidus : std::uint8_t { plain, escaped };
+
+/// Appends JSON to a string of the caller's. The caller opens and closes; the writer puts commas and quotes.
+///
+///     std::string text;
+///     regrant::json_writer json(text);
+///     json.begin_object();
+///     json.key("sub").value("alice");
+///     json.key("exp").value(std::int64_t{1636449531});
+///     json.end_object();              // text == R"({"sub":"alice","exp":1636449531})"
+///
+/// The result is always valid UTF-8: a byte that is none becomes U+FFFD.
+class json_writer {
+public:
+    explicit json_writer(std::string& to, solidus slashes = solidus::plain) noexcept : to_(to), slashes_(slashes) {}
+
+    json_writer& begin_object() { return open('{'); }
+    json_writer& end_object() { return close('}'); }
+    json_writer& begin_array() { return open('['); }
+    json_writer& end_array() { return close(']'); }
+
+    json_writer& key(std::string_view name) {
+        separate();
+        quote(name);
+        to_ += ':';
+        needs_comma_ = false;
+        return *this;
+    }
+
+    json_writer& value(std::string_view text) {
+        separate();
+        quote(text);
+        return *this;
+    }
+
+    /// A number, or `true` or `false`.
+    template <std::integral Value> json_writer& value(Value value) {
+        if constexpr (std::same_as<Value, bool>) {
+            return raw(value ? "true" : "false");
+        } else {
+            char digits[20];
+            const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+            return raw({digits, static_cast<std::size_t>(end - digits)});
+        }
+    }
+
+    /// A value that is JSON already.
+    json_writer& raw(std::string_view json) {
+        separate();
+        to_ += json;
+        return *this;
+    }
+
+private:
+    json_writer& open(char bracket) {
+        separate();
+        to_ += bracket;
+        needs_comma_ = false;
+        return *this;
+    }
+
+    json_writer& close(char bracket) {
+        to_ += bracket;
+        needs_comma_ = true;
+        return *this;
+    }
+
+    void separate() {
+        if (needs_comma_) to_ += ',';
+        needs_comma_ = true;
+    }
+
+    void quote(std::string_view text) {
+        to_ += '"';
+        while (!text.empty()) {
+            const std::size_t plain = plain_prefix(text);
+            to_ += text.substr(0, plain);
+            text.remove_prefix(plain);
+            if (!text.empty()) text.remove_prefix(escape(text));
+        }
+        to_ += '"';
+    }
+
+    std::size_t plain_prefix(std::string_view text) const noexcept {
+        std::size_t i = 0;
+        while (i != text.size() && text[i] >= 0x20 && text[i] < 0x7F && text[i] != '"' && text[i] != '\\' &&
+               (text[i] != '/' || slashes_ == solidus::plain))
+            ++i;
+        return i;
+    }
+
+    /// \return how much of the text was written
+    std::size_t escape(std::string_view text) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        const auto byte = static_cast<unsigned char>(text[0]);
+        if (byte < 0x20 || byte == 0x7F) {
+            (to_ += "\\u00") += digits[byte >> 4];
+            to_ += digits[byte & 0xF];
+            return 1;
+        }
+        if (byte < 0x80) {
+            (to_ += '\\') += text[0];
+            return 1;
+        }
+        const std::size_t length = detail::utf8_sequence(text);
+        to_ += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+        return length == 0 ? 1 : length;
+    }
+
+    std::string& to_;
+    solidus slashes_;
+    bool needs_comma_ = false;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/token_response.hpp - the success answer of the token endpoint as JSON.
+
+namespace regrant::inline v0 {
+
+/// What a client gets for a good refresh token. `token_type` is always `Bearer` (R68).
+///
+///     regrant::token_response answer;
+///     answer.access_token = regrant::secret("eyJ...");
+///     answer.expires_in = std::chrono::seconds(299);
+///     std::string body = regrant::to_json(answer);
+struct token_response {
+    secret access_token{};
+    secret refresh_token{};
+    /// The words of this answer's access token, a space between two.
+    std::string scope{};
+    /// Only where `scope` holds `openid` (R77).
+    std::optional<secret> id_token{};
+    /// How long the access token still lives: never more than it has (R67).
+    std::chrono::seconds expires_in{};
+};
+
+/// Writes the members of the API page in its order, compact (R65, R73).
+///
+/// The text leaves the wiped world here: hosts take a body as a `std::string`, and send it to its owner.
+/// \par RFC 6749 5.1, OIDC Core 12.2
+inline std::string to_json(const token_response& answer) {
+    std::string body;
+    body.reserve(160 + answer.access_token.size() + answer.refresh_token.size() + answer.scope.size() +
+                 (answer.id_token ? answer.id_token->size() : 0));
+    json_writer json(body);
+    json.begin_object();
+    json.key("access_token").value(answer.access_token.reveal());
+    json.key("refresh_token").value(answer.refresh_token.reveal());
+    json.key("scope").value(answer.scope);
+    if (answer.id_token) json.key("id_token").value(answer.id_token->reveal());
+    json.key("token_type").value("Bearer");
+    json.key("expires_in").value(std::int64_t{answer.expires_in.count()});
+    json.end_object();
+    return body;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/token_store.hpp - the four promises a refresh token store keeps.
+
+namespace regrant::inline v0 {
+
+enum class insert_outcome : std::uint8_t { inserted, already_there };
+enum class advance_outcome : std::uint8_t { advanced, refused };
+
+/// `insert(grant)` adds a row unless its key is there already; it never touches an existing one.
+template <class Store>
+concept can_insert = requires(Store& store, const grant& row) {
+    { store.insert(row) } -> std::same_as<result<insert_outcome, outage>>;
+};
+
+/// `find(key)` sees every write that was answered before it began: no replica, no cache.
+template <class Store>
+concept can_find = requires(Store& store, const row_key& key) {
+    { store.find(key) } -> std::same_as<result<std::optional<grant>, outage>>;
+};
+
+/// `advance(key, expected, next, now)` is one atomic step: if the row exists, is live and stands at `expected`, it
+/// moves to `next` and its `used_at` to the later of itself and `now`; else nothing changes and it is refused.
+/// `next == expected` is how an answer is confirmed, and counts as a write. A repeated answer is confirmed with the
+/// time it saw, so no column changes: count the rows that matched, not those that differ.
+template <class Store>
+concept can_advance = requires(Store& store, const row_key& key, generation expected, instant now) {
+    { store.advance(key, expected, expected, now) } -> std::same_as<result<advance_outcome, outage>>;
+};
+
+/// `revoke(key)` ends a family for good and answers only when that is durable; a missing row is no error.
+template <class Store>
+concept can_revoke = requires(Store& store, const row_key& key) {
+    { store.revoke(key) } -> std::same_as<result<void, outage>>;
+};
+
+/// Where grants are kept: one row per login, and a compare-and-set on it.
+///
+/// Each operation touches one key, so any engine with a conditional update will do, and it shards by key. All are
+/// called from many threads at once. A store may lose advances when it fails over (they heal), never a revoke. One that
+/// reads a time beyond the year 9999 from a damaged disk gives an outage: a sum with a lifetime could overflow.
+template <class Store>
+concept token_store = can_insert<Store> && can_find<Store> && can_advance<Store> && can_revoke<Store>;
+
+/// `revoke_subject(subject)` revokes every family of a user whose insert had been answered before it began (R50).
+/// \return how many families it ended
+template <class Store>
+concept can_revoke_subject = requires(Store& store, std::string_view subject) {
+    { store.revoke_subject(subject) } -> std::same_as<result<std::size_t, outage>>;
+};
+
+/// `list_subject(subject)` gives a user's rows, for a page that shows where they are logged in.
+template <class Store>
+concept can_list_subject = requires(Store& store, std::string_view subject) {
+    { store.list_subject(subject) } -> std::same_as<result<std::vector<grant>, outage>>;
+};
+
+/// `reap(now)` forgets rows past their `expires_at`, which no token brings back; never a row that may still
+/// recognise a replay.
+/// \return how many rows it removed
+template <class Store>
+concept can_reap = requires(Store& store, instant now) {
+    { store.reap(now) } -> std::same_as<result<std::size_t, outage>>;
+};
+
+namespace detail {
+
+/// Tells the author of a store what to write; each message is a signature.
+template <class Store> constexpr void explain_token_store() {
+    static_assert(can_insert<Store>, "a token_store needs: result<insert_outcome, outage> insert(const grant&)");
+    static_assert(can_find<Store>, "a token_store needs: result<std::optional<grant>, outage> find(const row_key&)");
+    static_assert(can_advance<Store>, "a token_store needs: result<advance_outcome, outage> advance(const row_key&, "
+                                      "generation expected, generation next, instant now)");
+    static_assert(can_revoke<Store>, "a token_store needs: result<void, outage> revoke(const row_key&)");
+}
+
+} // namespace detail
+
+} // namespace regrant::inline v0
+
+// regrant/login.hpp - the first tokens of a login as steps that ask for what they need.
+
+namespace regrant::inline v0 {
+
+/// A user who has just logged in with a client, as the host's own login page found out. The views outlive the call.
+struct login {
+    std::string_view client_id;
+    /// The user's stable name at this server: the `sub` claim.
+    std::string_view subject;
+    /// What the user granted, a space between two words.
+    std::string_view scope;
+    /// When the user proved who they are; gives the id_token its `auth_time` (OIDC Core 2).
+    std::optional<std::chrono::sys_seconds> auth_time{};
+    /// Whom the access tokens are for (RFC 8707 2); empty takes the client's, else the issuer's.
+    std::string_view audience{};
+    /// What the client sent along, for the first id_token alone (OIDC Core 3.1.2.1).
+    std::string_view nonce{};
+};
+
+} // namespace regrant::inline v0
+
+/// As in `refresh_flow`, each step asks, and takes the answer; the row is written last.
+///
+///     begin -> minting_tokens -> inserting_grant -> answer
+namespace regrant::inline v0::login_flow {
+
+/// What a login has gathered on its way.
+struct progress {
+    const client* asking;
+    const login* who;
+    const policy* rules;
+    instant now;
+    grant row;
+    regrant::scope granted;
+    token_response answer;
+};
+
+/// Asks for the one insert.
+class inserting_grant {
+public:
+    explicit inserting_grant(progress so_far) noexcept : so_far_(std::move(so_far)) {}
+
+    const grant& ask() const noexcept { return so_far_.row; }
+    result<token_response, refusal> with(insert_outcome outcome) && {
+        // Two families of 128 random bits never meet: the source repeats itself.
+        if (outcome == insert_outcome::already_there)
+            return unexpected(refusal{reason::random_unavailable, "the random source repeats itself",
+                                      so_far_.rules->retry_after()});
+        return std::move(so_far_.answer);
+    }
+
+private:
+    progress so_far_;
+};
+
+/// Asks for the access token, and the id_token where `openid` is in scope.
+class minting_tokens {
+public:
+    explicit minting_tokens(progress so_far) noexcept : so_far_(std::move(so_far)) {}
+
+    mint_order ask() const noexcept {
+        return {so_far_.row, *so_far_.asking, so_far_.granted, so_far_.now, so_far_.who->nonce};
+    }
+    inserting_grant with(minted_tokens minted) && {
+        so_far_.answer.access_token = std::move(minted.access_token);
+        so_far_.answer.id_token = std::move(minted.id_token);
+        so_far_.answer.expires_in = minted.expires_in;
+        return inserting_grant(std::move(so_far_));
+    }
+
+private:
+    progress so_far_;
+};
+
+/// Makes a new family for an authenticated user. Client, login and rules outlive the flow.
+///
+/// \param asking  the client that `who.client_id` names
+/// \par Errors
+/// `invalid_request` without a subject; `unauthorized_client` for a client that may not refresh; `invalid_scope` for
+/// a malformed scope or one beyond the client's; `temporarily_unavailable` where the random source fails
+template <random_source Random>
+result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
+                                      const client& asking, const login& who, instant now) {
+    const auto failed = [&](reason why, outage& cause) {
+        return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
+    };
+    if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
+    if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
+    auto granted = scope::parse(who.scope);
+    if (!granted) return unexpected(refusal{reason::scope_malformed});
+    if (!asking.scope.holds_all_of(*granted)) return unexpected(refusal{reason::scope_exceeded});
+
+    std::array<std::byte, family_id::size_bytes> bytes;
+    // RFC 6749 10.10: "The probability of an attacker guessing generated tokens ... MUST be less than or equal to
+    // 2^(-128)". A source that fails gives no token at all (R35).
+    if (auto filled = random.fill(bytes); !filled) return failed(reason::random_unavailable, filled.error());
+    const family_id family{bytes};
+    wipe(bytes.data(), bytes.size());
+    auto token = keyring.seal({family, first_generation});
+    if (!token) return failed(reason::crypto_unavailable, token.error());
+    auto key = token_keyring::row_key_of(family);
+    if (!key) return failed(reason::crypto_unavailable, key.error());
+
+    grant row(*key, {asking.client_id, who.subject, granted->text(), who.audience});
+    row.rotation = asking.policy.rotation();
+    row.issued_at = row.used_at = now;
+    row.expires_at = now + rules->absolute_lifetime;
+    row.auth_time = who.auth_time;
+    token_response answer;
+    answer.refresh_token = *std::move(token);
+    answer.scope = granted->text();
+    return minting_tokens({&asking, &who, &rules, now, std::move(row), *std::move(granted), std::move(answer)});
+}
+
+} // namespace regrant::inline v0::login_flow
+
+// regrant/begin_family.hpp - issues the first tokens of a login over a store that answers at once.
+
+namespace regrant::inline v0 {
+
+/// Makes a new family for an authenticated user, and its first answer. The row is written last.
+///
+/// \param asking  the client that `who.client_id` names
+/// \param seen    filled with what was written, for the log
+/// \par Errors
+/// as `login_flow::begin`; `temporarily_unavailable` for any outage
+template <class Store, class Issuer, random_source Random>
+result<token_response, refusal> begin_family(Store& store, Issuer& issuer, const token_keyring& keyring,
+                                             const policy& rules, Random& random, const client& asking,
+                                             const login& who, instant now, decision& seen) {
+    const auto unavailable = [&](reason why, outage& cause) {
+        return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
+    };
+    auto minting = login_flow::begin(keyring, rules, random, asking, who, now);
+    if (!minting) return unexpected(std::move(minting).error());
+
+    auto minted = issuer.mint(minting->ask());
+    if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
+    auto inserting = (*std::move(minting)).with(*std::move(minted));
+
+    const row_key key = inserting.ask().key;
+    auto inserted = store.insert(inserting.ask());
+    if (!inserted) return unavailable(reason::store_unavailable, inserted.error());
+    auto answer = std::move(inserting).with(*inserted);
+    if (!answer) return unexpected(std::move(answer).error());
+    seen.row = key;
+    seen.generation = first_generation;
+    seen.written = write_kind::insert;
+    return answer;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/authenticated_client.hpp - a client that has proven who it is.
+
+namespace regrant::inline v0 {
+
+/// The ticket into the refresh grant: there is none without an authenticated client.
+///
+/// `client_authentication` hands it out; a host that authenticates clients in its own way vouches for one.
+class authenticated_client {
+public:
+    /// \pre known is not null, and the caller has authenticated it as RFC 6749 3.2.1 asks
+    static authenticated_client vouched(client_ptr known) noexcept { return authenticated_client(std::move(known)); }
+
+    const client& operator*() const noexcept { return *client_; }
+    const client* operator->() const noexcept { return client_.get(); }
+
+private:
+    explicit authenticated_client(client_ptr known) noexcept : client_(std::move(known)) {}
+    client_ptr client_;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/detail/ascii.hpp - letters compared without regard to case or locale.
+
+namespace regrant::inline v0::detail {
+
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+constexpr bool equal_but_case(std::string_view one, std::string_view other) noexcept {
+    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                      [](char a, char b) { return lower(a) == lower(b); });
 }
 
 } // namespace regrant::inline v0::detail
@@ -1138,6 +2229,12 @@ struct http_request {
         if (received_header* known = find(name)) known->add(value);
     }
 
+    /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
+    /// understood. It uses `OPTIONS` as method".
+    bool is_preflight() const noexcept {
+        return method == "OPTIONS" && origin.is_present() && access_control_request_method.is_present();
+    }
+
 private:
     received_header* find(std::string_view name) noexcept {
         if (detail::equal_but_case(name, "content-type")) return &content_type;
@@ -1379,8 +2476,6 @@ inline result<identifying_client, refusal> begin(const token_request& request, i
 
 // regrant/client_registry.hpp - where the token endpoint looks clients up.
 
-#include <concepts>
-
 namespace regrant::inline v0 {
 
 /// `find(client_id)` gives the client, or null where nobody is registered by that id.
@@ -1413,124 +2508,6 @@ template <class Registry> constexpr void explain_client_registry() {
 
 } // namespace regrant::inline v0
 
-// regrant/lineage.hpp - the line of refresh tokens that descends from one login.
-
-#include <compare>
-
-namespace regrant::inline v0 {
-
-/// The number of a token in its family; a rotation moves on by one. Order is decided by it, never by time.
-enum class generation : std::uint32_t {};
-
-inline constexpr generation first_generation{0};
-inline constexpr generation last_generation{0xFFFF'FFFF};
-
-/// How many generations lie between two, `from <= to`.
-constexpr std::uint32_t distance(generation from, generation to) noexcept {
-    return static_cast<std::uint32_t>(to) - static_cast<std::uint32_t>(from);
-}
-
-/// The generation after this one.
-/// \pre from != last_generation
-constexpr generation next(generation from) noexcept { return generation{static_cast<std::uint32_t>(from) + 1}; }
-
-/// What all tokens of one login have in common: 16 random bytes that stand in tokens alone.
-///
-/// The store knows their SHA-256 only, so that a dump of the store yields no token, not even together with the token
-/// key (R36). Treated as a secret: wiped, neither printed nor compared.
-class family_id {
-public:
-    static constexpr std::size_t size_bytes = 16;
-
-    explicit family_id(std::span<const std::byte, size_bytes> bytes) noexcept {
-        for (std::size_t i = 0; i != size_bytes; ++i) bytes_[i] = bytes[i];
-    }
-    family_id(const family_id&) noexcept = default;
-    family_id& operator=(const family_id&) noexcept = default;
-    ~family_id() { wipe(bytes_.data(), bytes_.size()); }
-
-    std::span<const std::byte, size_bytes> bytes() const noexcept { return bytes_; }
-
-private:
-    std::array<std::byte, size_bytes> bytes_;
-};
-
-/// What a refresh token says: whose line it is of, and which one in that line.
-struct lineage {
-    family_id family;
-    regrant::generation generation;
-};
-
-/// Where the store keeps a family's one row: SHA-256(family).
-struct row_key {
-    std::array<std::byte, 32> bytes{};
-
-    friend bool operator==(const row_key&, const row_key&) = default;
-    friend auto operator<=>(const row_key&, const row_key&) = default;
-};
-
-/// A refresh token whose seal was found good.
-struct opened_token {
-    regrant::lineage lineage;
-    row_key key;
-};
-
-} // namespace regrant::inline v0
-
-// regrant/decision.hpp - what the token endpoint decided about one request, for the host's log.
-
-namespace regrant::inline v0 {
-
-/// What a decision wrote to the store.
-enum class write_kind : std::uint8_t {
-    /// a new family, at login
-    insert,
-    /// the family moved on by one generation
-    rotate,
-    /// a lost answer was given again: the generation stayed
-    repeat,
-    /// a client without rotation got its token back: the generation stayed
-    echo,
-    /// a row that had lost writes was brought up to its token
-    heal,
-    /// a replay ended the family
-    revoke,
-};
-
-constexpr std::string_view to_string(write_kind kind) noexcept {
-    switch (kind) {
-    case write_kind::insert: return "insert";
-    case write_kind::rotate: return "rotate";
-    case write_kind::repeat: return "repeat";
-    case write_kind::echo: return "echo";
-    case write_kind::heal: return "heal";
-    case write_kind::revoke: break;
-    }
-    return "revoke";
-}
-
-/// One request's outcome. It holds no byte of a token, a family or a secret (R75).
-///
-/// Many `repeat`s of one row in a short time are worth a look: they are a bad line, or a thief in lock-step.
-struct decision {
-    /// When the request was judged.
-    instant at;
-    /// Nothing where the answer was 200.
-    std::optional<reason> refused{};
-    /// What a store or key said of its outage.
-    std::string_view detail{};
-    /// As it was looked up: untrusted text where the client is unknown.
-    std::string_view client_id{};
-    std::optional<row_key> row{};
-    /// The generation of the token that was presented.
-    std::optional<regrant::generation> generation{};
-    std::optional<write_kind> written{};
-    /// How often another request moved the row in between.
-    std::uint32_t races_lost = 0;
-};
-
-} // namespace regrant::inline v0
-
 // regrant/detail/caught.hpp - keeps exceptions of hosts' hooks from leaving the library.
 
 #include <exception>
@@ -1540,7 +2517,9 @@ namespace regrant::inline v0::detail {
 /// Calls `act`; where anything is thrown, gives `otherwise(what)` instead.
 ///
 /// The library throws nothing of its own, but memory can run out, and a host's store or hook may throw.
-template <class Act, class Otherwise> auto caught(Act&& act, Otherwise&& otherwise) -> decltype(act()) {
+template <class Act, class Otherwise>
+    requires std::is_convertible_v<std::invoke_result_t<Otherwise&, const char*>, std::invoke_result_t<Act&>>
+auto caught(Act&& act, Otherwise&& otherwise) -> decltype(act()) {
 #if defined(__cpp_exceptions)
     try {
         return act();
@@ -1556,544 +2535,6 @@ template <class Act, class Otherwise> auto caught(Act&& act, Otherwise&& otherwi
 }
 
 } // namespace regrant::inline v0::detail
-
-// regrant/detail/openssl.hpp - the one room where OpenSSL 3 lives.
-
-#include <openssl/bio.h>
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
-#include <openssl/rsa.h>
-
-namespace regrant::inline v0::detail {
-
-/// Frees an OpenSSL object with the function made for it.
-template <auto Free> struct free_with {
-    template <class T> void operator()(T* object) const noexcept { Free(object); }
-};
-template <class T, auto Free> using openssl_ptr = std::unique_ptr<T, free_with<Free>>;
-
-using bio_ptr = openssl_ptr<BIO, BIO_free_all>;
-using pkey_ptr = openssl_ptr<EVP_PKEY, EVP_PKEY_free>;
-using pkey_context_ptr = openssl_ptr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
-using digest_context_ptr = openssl_ptr<EVP_MD_CTX, EVP_MD_CTX_free>;
-using mac_context_ptr = openssl_ptr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
-using bignum_ptr = openssl_ptr<BIGNUM, BN_free>;
-
-/// Takes back what a failing call left in the thread's error queue: the host's TLS code reads that queue too.
-class error_mark {
-public:
-    error_mark() noexcept { ERR_set_mark(); }
-    ~error_mark() { ERR_pop_to_mark(); }
-    error_mark(const error_mark&) = delete;
-    error_mark& operator=(const error_mark&) = delete;
-};
-
-template <std::size_t Size> const unsigned char* raw(std::span<const std::byte, Size> bytes) noexcept {
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
-template <std::size_t Size> unsigned char* raw(std::span<std::byte, Size> bytes) noexcept {
-    return reinterpret_cast<unsigned char*>(bytes.data());
-}
-
-/// Fetched once: OpenSSL 3 looks an algorithm up under a lock at each implicit fetch.
-inline const EVP_MD* sha256_algorithm() noexcept {
-    static const openssl_ptr<EVP_MD, EVP_MD_free> algorithm(EVP_MD_fetch(nullptr, "SHA256", nullptr));
-    return algorithm.get();
-}
-
-inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> digest) noexcept {
-    const error_mark mark;
-    const EVP_MD* algorithm = sha256_algorithm();
-    return algorithm != nullptr &&
-           EVP_Digest(bytes.data(), bytes.size(), raw(digest), nullptr, algorithm, nullptr) == 1;
-}
-
-inline bool random_bytes(std::span<std::byte> bytes) noexcept {
-    const error_mark mark;
-    return RAND_priv_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
-}
-
-/// HMAC-SHA256 under one key. The keyed state is made once and copied for each text.
-class hmac_sha256 {
-public:
-    static std::optional<hmac_sha256> make(std::span<const std::byte> key) noexcept {
-        const error_mark mark;
-        const openssl_ptr<EVP_MAC, EVP_MAC_free> algorithm(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-        if (!algorithm) return std::nullopt;
-        mac_context_ptr keyed(EVP_MAC_CTX_new(algorithm.get()));
-        char digest_name[] = "SHA256";
-        const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
-                                         OSSL_PARAM_construct_end()};
-        if (!keyed || EVP_MAC_init(keyed.get(), raw(key), key.size(), parameters) != 1) return std::nullopt;
-        return hmac_sha256(std::move(keyed));
-    }
-
-    bool operator()(std::span<const std::byte> text, std::span<std::byte, 32> mac) const noexcept {
-        const error_mark mark;
-        const mac_context_ptr context(EVP_MAC_CTX_dup(keyed_.get()));
-        std::size_t size = 0;
-        return context && EVP_MAC_update(context.get(), raw(text), text.size()) == 1 &&
-               EVP_MAC_final(context.get(), raw(mac), &size, mac.size()) == 1 && size == mac.size();
-    }
-
-private:
-    explicit hmac_sha256(mac_context_ptr keyed) noexcept : keyed_(std::move(keyed)) {}
-    mac_context_ptr keyed_;
-};
-
-/// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
-class rsa_key {
-public:
-    /// \param passphrase  null where none was given; an encrypted key then fails instead of asking the terminal
-    static rsa_key from_pem(std::string_view pem, const std::string_view* passphrase) noexcept {
-        const error_mark mark;
-        const bio_ptr bio = memory(pem);
-        if (!bio) return {};
-        return rsa_key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase,
-                                               const_cast<std::string_view*>(passphrase)));
-    }
-
-    /// Takes PKCS#1 as well as PKCS#8.
-    static rsa_key from_der(std::span<const std::byte> der) noexcept {
-        const error_mark mark;
-        const unsigned char* at = raw(der);
-        rsa_key key(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size())));
-        return at == raw(der) + der.size() ? std::move(key) : rsa_key();
-    }
-
-    static rsa_key generate(std::size_t bits) noexcept {
-        const error_mark mark;
-        return rsa_key(EVP_RSA_gen(bits));
-    }
-
-    /// \return nothing where OpenSSL fails; unencrypted PKCS#8
-    std::string to_pem() const {
-        const error_mark mark;
-        const bio_ptr bio(BIO_new(BIO_s_secmem()));
-        if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
-            return {};
-        char* text = nullptr;
-        const long size = BIO_get_mem_data(bio.get(), &text);
-        return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : std::string();
-    }
-
-    explicit operator bool() const noexcept { return key_ != nullptr; }
-    bool is_rsa() const noexcept { return EVP_PKEY_is_a(key_.get(), "RSA") == 1; }
-    std::size_t bits() const noexcept { return static_cast<std::size_t>(EVP_PKEY_get_bits(key_.get())); }
-
-    /// \return the public modulus, big-endian, empty where OpenSSL fails
-    std::string modulus() const { return number(OSSL_PKEY_PARAM_RSA_N); }
-    std::string exponent() const { return number(OSSL_PKEY_PARAM_RSA_E); }
-
-    /// \return the size of the signature in bytes, 0 where OpenSSL fails
-    std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
-        const error_mark mark;
-        const digest_context_ptr context(EVP_MD_CTX_new());
-        std::size_t size = signature.size();
-        const bool signed_ =
-            context &&
-            EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) == 1 &&
-            EVP_DigestSign(context.get(), raw(signature), &size, raw(text), text.size()) == 1;
-        return signed_ ? size : 0;
-    }
-
-    bool verify(std::span<const std::byte> text, std::span<const std::byte> signature) const noexcept {
-        const error_mark mark;
-        const digest_context_ptr context(EVP_MD_CTX_new());
-        return context &&
-               EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) ==
-                   1 &&
-               EVP_DigestVerify(context.get(), raw(signature), signature.size(), raw(text), text.size()) == 1;
-    }
-
-private:
-    rsa_key() noexcept = default;
-    explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
-
-    static bio_ptr memory(std::string_view text) noexcept {
-        return bio_ptr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-    }
-
-    static int give_passphrase(char* to, int capacity, int, void* user) noexcept {
-        const auto* passphrase = static_cast<const std::string_view*>(user);
-        if (passphrase == nullptr || passphrase->size() > static_cast<std::size_t>(capacity)) return -1;
-        // Not memcpy: an empty passphrase may have no address.
-        passphrase->copy(to, passphrase->size());
-        return static_cast<int>(passphrase->size());
-    }
-
-    std::string number(const char* name) const {
-        const error_mark mark;
-        BIGNUM* found = nullptr;
-        if (EVP_PKEY_get_bn_param(key_.get(), name, &found) != 1) return {};
-        const bignum_ptr value(found);
-        std::string bytes(static_cast<std::size_t>(BN_num_bytes(found)), '\0');
-        BN_bn2bin(found, reinterpret_cast<unsigned char*>(bytes.data()));
-        return bytes;
-    }
-
-    pkey_ptr key_;
-};
-
-} // namespace regrant::inline v0::detail
-
-// regrant/hash.hpp - SHA-256 of bytes.
-
-namespace regrant::inline v0 {
-
-/// The 32 bytes SHA-256 makes.
-using digest = std::array<std::byte, 32>;
-
-/// \par Errors
-/// `outage` when OpenSSL fails, which it does for want of memory or of a provider
-/// \par RFC 6234
-inline result<digest, outage> sha256(std::span<const std::byte> bytes) {
-    digest made{};
-    if (!detail::sha256(bytes, made)) return unexpected(outage{"SHA-256 failed"});
-    return made;
-}
-
-inline result<digest, outage> sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
-
-} // namespace regrant::inline v0
-
-// regrant/hash_client_secret.hpp - client secrets as they are kept, checked against what is presented.
-
-namespace regrant::inline v0 {
-
-/// What to keep of a client secret (R31).
-/// \par Errors
-/// `outage` when OpenSSL fails
-inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
-    auto hashed = sha256(text);
-    if (!hashed) return unexpected(std::move(hashed).error());
-    return secret_hash{*hashed};
-}
-
-/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did.
-/// \par Errors
-/// `outage` when OpenSSL fails
-inline result<secret_match, outage> match_client_secret(const secret_check& check) {
-    const auto matches = [&](const secret_hash& presented) {
-        bool found = false;
-        for (const secret_hash& stored : check.stored) found |= same_bytes(presented.sha256, stored.sha256);
-        return found;
-    };
-    auto as_meant = hash_client_secret(check.presented);
-    if (!as_meant) return unexpected(std::move(as_meant).error());
-    auto raw = hash_client_secret(check.presented_raw.value_or(check.presented));
-    if (!raw) return unexpected(std::move(raw).error());
-
-    const bool meant_matches = matches(*as_meant);
-    const bool raw_matches = matches(*raw);
-    if (meant_matches) return secret_match::as_meant;
-    return raw_matches ? secret_match::raw : secret_match::neither;
-}
-
-} // namespace regrant::inline v0
-
-// regrant/grant.hpp - what a user granted to a client at one login, as a store keeps it.
-
-namespace regrant::inline v0 {
-
-/// Whether a family still lives; the way back does not exist.
-enum class revocation : std::uint8_t { live, revoked };
-
-/// The text of a grant, as views for writing it down.
-struct grant_text {
-    std::string_view client_id;
-    std::string_view subject;
-    std::string_view scope;
-    /// Whom the access tokens are for in profile rfc9068; may be empty.
-    std::string_view audience = {};
-    /// The key a sender-constrained token is bound to, opaque here; empty for bearer tokens.
-    std::string_view confirmation = {};
-};
-
-/// One row of a token store: a family of refresh tokens from login to end.
-///
-/// Of all this only `current`, `used_at` and `state` ever change. The text shares one buffer, so that a store hands a
-/// grant out with one allocation.
-class grant {
-public:
-    grant(row_key where, const grant_text& text) : key(where) {
-        const std::string_view parts[] = {text.client_id, text.subject, text.scope, text.audience, text.confirmation};
-        std::size_t size = 0;
-        for (const std::string_view part : parts) size += part.size();
-        text_.reserve(size);
-        for (std::size_t i = 0; i != ends_.size(); ++i) {
-            text_ += parts[i];
-            ends_[i] = text_.size();
-        }
-    }
-
-    std::string_view client_id() const noexcept { return part(0); }
-    std::string_view subject() const noexcept { return part(1); }
-    std::string_view scope() const noexcept { return part(2); }
-    std::string_view audience() const noexcept { return part(3); }
-    std::string_view confirmation() const noexcept { return part(4); }
-
-    row_key key;
-    /// Fixed at login (R41).
-    regrant::rotation rotation = regrant::rotation::rotate;
-    instant issued_at{};
-    /// The absolute limit; no rotation moves it (R43). A store may forget the row afterwards, never before.
-    instant expires_at{};
-    /// When the user proved who they are, in whole seconds as the claim counts them (OIDC Core 2).
-    std::optional<std::chrono::sys_seconds> auth_time{};
-
-    /// The generation of the newest token.
-    generation current = first_generation;
-    /// When `current` was made, or last echoed.
-    instant used_at{};
-    revocation state = revocation::live;
-
-private:
-    std::string_view part(std::size_t i) const noexcept {
-        const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-        // A grant that was moved from has lost its text.
-        return ends_[i] > text_.size() ? std::string_view() : std::string_view(text_).substr(begin, ends_[i] - begin);
-    }
-
-    std::string text_;
-    std::array<std::size_t, 5> ends_{};
-};
-
-} // namespace regrant::inline v0
-
-// regrant/hooks.hpp - where a host looks in on every refresh.
-
-namespace regrant::inline v0 {
-
-/// What the host says of the user behind a grant.
-enum class account_standing : std::uint8_t { good, denied };
-
-/// `check_account(login, client)` re-checks account or consent on every refresh (R46).
-template <class Hooks>
-concept can_check_account = requires(Hooks& hooks, const grant& login, const client& asking) {
-    { hooks.check_account(login, asking) } -> std::same_as<result<account_standing, outage>>;
-};
-
-/// `observe(decision)` is told of every login and refresh once, after it is decided; a preflight decides nothing. The
-/// views in it end with the call.
-template <class Hooks>
-concept can_observe = requires(Hooks& hooks, const decision& made) {
-    { hooks.observe(made) } noexcept;
-};
-
-/// A host that looks at nothing. A host's own type writes the members it wants.
-struct no_hooks {};
-
-namespace detail {
-
-template <class Hooks> result<account_standing, outage> check_account(Hooks& hooks, const grant& login,
-                                                                      const client& asking) {
-    if constexpr (can_check_account<Hooks>) return hooks.check_account(login, asking);
-    else return account_standing::good;
-}
-
-template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept {
-    if constexpr (can_observe<Hooks>) hooks.observe(made);
-}
-
-// Whether a type has a member of some name, be it overloaded, a template, private or inherited: only then is the name
-// ambiguous in a type that derives from it beside another one that has it.
-struct names_check_account {
-    int check_account;
-};
-struct names_observe {
-    int observe;
-};
-template <class Hooks, class Name> struct joined : Hooks, Name {};
-template <class Hooks>
-concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
-template <class Hooks>
-concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
-
-/// A hook with a slip in its signature would otherwise be passed over in silence.
-template <class Hooks> constexpr void explain_hooks() {
-    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
-    if constexpr (mentions_check_account<std::remove_cv_t<Hooks>>)
-        static_assert(can_check_account<Hooks>, "the hook is: result<account_standing, outage> "
-                                                "check_account(const grant& login, const client& asking)");
-    if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
-        static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
-}
-
-} // namespace detail
-
-} // namespace regrant::inline v0
-
-// regrant/json_writer.hpp - compact JSON, its members in the order they are written.
-
-#include <charconv>
-
-namespace regrant::inline v0 {
-
-/// How a slash is written: both forms mean the same (RFC 8259 7), and the API page's tokens escape it.
-enum class solidus : std::uint8_t { plain, escaped };
-
-/// Appends JSON to a string of the caller's. The caller opens and closes; the writer puts commas and quotes.
-///
-///     std::string text;
-///     regrant::json_writer json(text);
-///     json.begin_object();
-///     json.key("sub").value("alice");
-///     json.key("exp").value(std::int64_t{1636449531});
-///     json.end_object();              // text == R"({"sub":"alice","exp":1636449531})"
-///
-/// The result is always valid UTF-8: a byte that is none becomes U+FFFD.
-class json_writer {
-public:
-    explicit json_writer(std::string& to, solidus slashes = solidus::plain) noexcept : to_(to), slashes_(slashes) {}
-
-    json_writer& begin_object() { return open('{'); }
-    json_writer& end_object() { return close('}'); }
-    json_writer& begin_array() { return open('['); }
-    json_writer& end_array() { return close(']'); }
-
-    json_writer& key(std::string_view name) {
-        separate();
-        quote(name);
-        to_ += ':';
-        needs_comma_ = false;
-        return *this;
-    }
-
-    json_writer& value(std::string_view text) {
-        separate();
-        quote(text);
-        return *this;
-    }
-
-    /// A number, or `true` or `false`.
-    template <std::integral Value> json_writer& value(Value value) {
-        if constexpr (std::same_as<Value, bool>) {
-            return raw(value ? "true" : "false");
-        } else {
-            char digits[20];
-            const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-            return raw({digits, static_cast<std::size_t>(end - digits)});
-        }
-    }
-
-    /// A value that is JSON already.
-    json_writer& raw(std::string_view json) {
-        separate();
-        to_ += json;
-        return *this;
-    }
-
-private:
-    json_writer& open(char bracket) {
-        separate();
-        to_ += bracket;
-        needs_comma_ = false;
-        return *this;
-    }
-
-    json_writer& close(char bracket) {
-        to_ += bracket;
-        needs_comma_ = true;
-        return *this;
-    }
-
-    void separate() {
-        if (needs_comma_) to_ += ',';
-        needs_comma_ = true;
-    }
-
-    void quote(std::string_view text) {
-        to_ += '"';
-        while (!text.empty()) {
-            const std::size_t plain = plain_prefix(text);
-            to_ += text.substr(0, plain);
-            text.remove_prefix(plain);
-            if (!text.empty()) text.remove_prefix(escape(text));
-        }
-        to_ += '"';
-    }
-
-    std::size_t plain_prefix(std::string_view text) const noexcept {
-        std::size_t i = 0;
-        while (i != text.size() && text[i] >= 0x20 && text[i] < 0x7F && text[i] != '"' && text[i] != '\\' &&
-               (text[i] != '/' || slashes_ == solidus::plain))
-            ++i;
-        return i;
-    }
-
-    /// \return how much of the text was written
-    std::size_t escape(std::string_view text) {
-        constexpr std::string_view digits = "0123456789abcdef";
-        const auto byte = static_cast<unsigned char>(text[0]);
-        if (byte < 0x20 || byte == 0x7F) {
-            (to_ += "\\u00") += digits[byte >> 4];
-            to_ += digits[byte & 0xF];
-            return 1;
-        }
-        if (byte < 0x80) {
-            (to_ += '\\') += text[0];
-            return 1;
-        }
-        const std::size_t length = detail::utf8_sequence(text);
-        to_ += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-        return length == 0 ? 1 : length;
-    }
-
-    std::string& to_;
-    solidus slashes_;
-    bool needs_comma_ = false;
-};
-
-} // namespace regrant::inline v0
-
-// regrant/token_response.hpp - the success answer of the token endpoint as JSON.
-
-namespace regrant::inline v0 {
-
-/// What a client gets for a good refresh token. `token_type` is always `Bearer` (R68).
-///
-///     regrant::token_response answer;
-///     answer.access_token = regrant::secret("eyJ...");
-///     answer.expires_in = std::chrono::seconds(299);
-///     std::string body = regrant::to_json(answer);
-struct token_response {
-    secret access_token{};
-    secret refresh_token{};
-    /// The words of this answer's access token, a space between two.
-    std::string scope{};
-    /// Only where `scope` holds `openid` (R77).
-    std::optional<secret> id_token{};
-    /// How long the access token still lives: never more than it has (R67).
-    std::chrono::seconds expires_in{};
-};
-
-/// Writes the members of the API page in its order, compact (R65, R73).
-///
-/// The text leaves the wiped world here: hosts take a body as a `std::string`, and send it to its owner.
-/// \par RFC 6749 5.1, OIDC Core 12.2
-inline std::string to_json(const token_response& answer) {
-    std::string body;
-    body.reserve(160 + answer.access_token.size() + answer.refresh_token.size() + answer.scope.size() +
-                 (answer.id_token ? answer.id_token->size() : 0));
-    json_writer json(body);
-    json.begin_object();
-    json.key("access_token").value(answer.access_token.reveal());
-    json.key("refresh_token").value(answer.refresh_token.reveal());
-    json.key("scope").value(answer.scope);
-    if (answer.id_token) json.key("id_token").value(answer.id_token->reveal());
-    json.key("token_type").value("Bearer");
-    json.key("expires_in").value(std::int64_t{answer.expires_in.count()});
-    json.end_object();
-    return body;
-}
-
-} // namespace regrant::inline v0
 
 // regrant/http_reply.hpp - an answer of the token endpoint as status, headers, body.
 
@@ -2220,454 +2661,113 @@ inline http_reply preflight_reply(std::string_view origin) {
 
 } // namespace regrant::inline v0
 
-// regrant/policy.hpp - how long a login's refresh tokens live.
+// regrant/endpoint_settings.hpp - how a token endpoint behaves, beside its parts.
 
 namespace regrant::inline v0 {
 
-/// How far behind its token a row may be and still be healed (R53).
-///
-/// A row falls behind when the store loses its last writes: a failover, a restored backup. Until its newest token comes
-/// back and heals it, a superseded one that is ahead of the row passes too.
-class heal_limit {
-public:
-    static constexpr heal_limit off() noexcept { return heal_limit(0); }
-    static constexpr heal_limit unlimited() noexcept { return heal_limit(0xFFFF'FFFF); }
-    static constexpr heal_limit at_most(std::uint32_t generations) noexcept { return heal_limit(generations); }
-
-    constexpr bool allows(std::uint32_t generations_behind) const noexcept {
-        return generations_behind <= generations_;
-    }
-
-private:
-    constexpr explicit heal_limit(std::uint32_t generations) noexcept : generations_(generations) {}
-    std::uint32_t generations_;
-};
-
-/// The times a refresh token lives by, as the operator writes them down; `policy` checks them.
-struct policy_settings {
-    /// A family nobody refreshed for so long is dead (R42); where it exceeds the absolute limit, the lower holds.
-    std::chrono::seconds idle_lifetime = std::chrono::days(30);
-    /// A family is dead so long after its login, whatever rotates (R43).
-    std::chrono::seconds absolute_lifetime = std::chrono::days(90);
-    /// How long the predecessor of the current token gets the same successor again (R47-R49).
-    /// Zero is strict single use: then a lost answer logs the user out.
-    std::chrono::seconds retry_window{30};
-    /// A row stamped further ahead of the clock than this has no retry window (R49).
-    std::chrono::seconds max_skew{60};
-    heal_limit heal = heal_limit::at_most(8);
-    /// Families of earlier logins are dead: for after a leak or a restored backup (R44/R45).
-    std::optional<instant> not_before{};
-};
-
-/// The checked form of `policy_settings`: a policy that exists makes sense.
-class policy {
-public:
-    /// The defaults of `policy_settings`.
-    policy() = default;
-
-    /// \par Errors
-    /// a lifetime that is not positive; a window or skew that is negative; any of them over 100 years
-    static result<policy, setup_error> make(const policy_settings& settings) {
-        // A century: longer than any login, short enough that no sum of times overflows.
-        constexpr std::chrono::seconds longest = std::chrono::years(100);
-        if (settings.idle_lifetime <= settings.idle_lifetime.zero() || settings.idle_lifetime > longest)
-            return unexpected(setup_error{"the idle lifetime must be between a second and a century"});
-        if (settings.absolute_lifetime <= settings.absolute_lifetime.zero() || settings.absolute_lifetime > longest)
-            return unexpected(setup_error{"the absolute lifetime must be between a second and a century"});
-        if (settings.retry_window < settings.retry_window.zero() || settings.retry_window > longest)
-            return unexpected(setup_error{"the retry window must be between zero and a century"});
-        if (settings.max_skew < settings.max_skew.zero() || settings.max_skew > longest)
-            return unexpected(setup_error{"the clock skew must be between zero and a century"});
-        return policy(settings);
-    }
-
-    const policy_settings* operator->() const noexcept { return &settings_; }
-
-    /// What a client is told in `Retry-After` at an outage: below half the retry window, so that the same token
-    /// still works when it comes back (R51). At most 5 seconds.
-    constexpr std::chrono::seconds retry_after() const noexcept {
-        const auto below_half = (settings_.retry_window + std::chrono::seconds(1)) / 2 - std::chrono::seconds(1);
-        return std::clamp(below_half, std::chrono::seconds(0), std::chrono::seconds(5));
-    }
-
-private:
-    explicit policy(const policy_settings& settings) noexcept : settings_(settings) {}
-    policy_settings settings_{};
+struct endpoint_settings {
+    regrant::policy policy{};
+    reply_settings replies{};
+    form_limits limits{};
 };
 
 } // namespace regrant::inline v0
 
-// regrant/random.hpp - unpredictable bytes.
+// regrant/hash_client_secret.hpp - client secrets as they are kept, checked against what is presented.
 
 namespace regrant::inline v0 {
 
-/// A cryptographically secure source: `fill` writes every byte of `to`, or says that it cannot.
-template <class Source>
-concept random_source = requires(Source& source, std::span<std::byte> to) {
-    { source.fill(to) } -> std::same_as<result<void, outage>>;
-};
-
-/// OpenSSL's private generator.
-struct system_random {
-    /// \par Errors
-    /// `outage` when there is no entropy: never a weak byte (R35)
-    result<void, outage> fill(std::span<std::byte> to) const {
-        if (!detail::random_bytes(to)) return unexpected(outage{"the random source failed"});
-        return {};
-    }
-};
-
-/// Makes a random UUID, 122 random bits as 36 characters.
-/// \par RFC 9562 5.4
-template <random_source Source> result<std::string, outage> random_uuid(Source& source) {
-    std::array<std::byte, 16> bytes;
-    if (auto filled = source.fill(bytes); !filled) return unexpected(std::move(filled).error());
-    bytes[6] = (bytes[6] & std::byte{0x0F}) | std::byte{0x40};
-    bytes[8] = (bytes[8] & std::byte{0x3F}) | std::byte{0x80};
-
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    text.reserve(36);
-    for (std::size_t i = 0; i != bytes.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-        text += digits[std::to_integer<std::size_t>(bytes[i] >> 4)];
-        text += digits[std::to_integer<std::size_t>(bytes[i] & std::byte{0x0F})];
-    }
-    return text;
-}
-
-} // namespace regrant::inline v0
-
-// regrant/token_issuer.hpp - whoever makes access tokens for the refresh grant.
-
-namespace regrant::inline v0 {
-
-/// What tokens to make. Everything in it outlives the call.
-struct mint_order {
-    const grant& login;
-    const regrant::client& client;
-    /// The scope of this answer, which may be narrower than the login's.
-    const regrant::scope& scope;
-    instant now;
-    /// For the first id_token of a login alone; a refreshed one has none (R84).
-    std::string_view nonce = {};
-};
-
-struct minted_tokens {
-    secret access_token{};
-    /// Present exactly where the order's scope holds `openid` (R77).
-    std::optional<secret> id_token{};
-    std::chrono::seconds expires_in{};
-};
-
-/// `mint(order)` makes and signs all tokens of one answer, or says that it cannot; nothing was written before.
-template <class Issuer>
-concept token_issuer = requires(Issuer& issuer, const mint_order& order) {
-    { issuer.mint(order) } -> std::same_as<result<minted_tokens, outage>>;
-};
-
-namespace detail {
-
-template <class Issuer> constexpr void explain_token_issuer() {
-    static_assert(token_issuer<Issuer>, "a token_issuer needs: result<minted_tokens, outage> mint(const mint_order&)");
-}
-
-} // namespace detail
-
-} // namespace regrant::inline v0
-
-// regrant/token_keyring.hpp - the keys that seal a lineage into a refresh token.
-
-namespace regrant::inline v0 {
-
-/// The number of a token key; it stands in every token the key has sealed.
-enum class token_key_id : std::uint8_t {};
-
-/// A key of the ring as the operator keeps it.
-struct token_key {
-    static constexpr std::size_t least_bytes = 32;
-
-    token_key_id id;
-    /// At least 32 random bytes.
-    secret bytes;
-};
-
-/// Seals lineages into refresh tokens and opens them again.
-///
-/// A token is base64url(version | key id | family | generation | HMAC-SHA256 over all of these): 72 characters, opaque
-/// to the client. The first key mints, all keys are accepted. To roll over, add the new key at the end of every
-/// server's ring first, then move it to the front; drop the old one when the last family it sealed has reached its
-/// absolute limit (R54).
-/// While two servers mint with two keys, a lost answer may be repeated with another text for the same token.
-class token_keyring {
-public:
-    static constexpr std::size_t token_characters = 72;
-
-    /// \param keys  the minting key first
-    /// \par Errors
-    /// no key; a key under 32 bytes; two keys with one id
-    // NOLINTNEXTLINE(performance-unnecessary-value-param): taken over, so that the keys are wiped when it returns
-    static result<token_keyring, setup_error> make(std::vector<token_key> keys) {
-        if (keys.empty()) return unexpected(setup_error{"the token key ring is empty"});
-        token_keyring ring;
-        for (const token_key& key : keys) {
-            const auto number = std::to_string(static_cast<unsigned>(key.id));
-            if (key.bytes.size() < token_key::least_bytes)
-                return unexpected(setup_error{"token key " + number + " is shorter than 32 bytes"});
-            if (ring.find(key.id) != nullptr)
-                return unexpected(setup_error{"two token keys have the id " + number});
-            auto mac = detail::hmac_sha256::make(key.bytes.bytes());
-            if (!mac) return unexpected(setup_error{"OpenSSL offers no HMAC-SHA256"});
-            ring.keys_.push_back({key.id, std::move(*mac)});
-        }
-        return ring;
-    }
-
-    /// Seals under the first key. The same lineage always gives the same token, so a lost answer can be repeated.
-    result<secret, outage> seal(const lineage& line) const {
-        sealed_bytes bytes{};
-        write(line, keys_.front().id, bytes);
-        if (!authenticate(keys_.front(), bytes, std::span(bytes).template last<mac_bytes>()))
-            return unexpected(outage{"HMAC-SHA256 failed"});
-        secret token;
-        base64url_encode(bytes, token.grow(token_characters));
-        wipe(bytes.data(), bytes.size());
-        return token;
-    }
-
-    /// Opens a token without asking anyone: a forged one costs no store access (R39).
-    ///
-    /// \return nothing for any text that no key of the ring sealed
-    /// \par Errors
-    /// `outage` when OpenSSL fails
-    result<std::optional<opened_token>, outage> open(std::string_view token) const {
-        sealed_bytes bytes{};
-        if (!base64url_decode(token, bytes) || bytes[0] != version) return std::nullopt;
-        const ring_key* key = find(token_key_id{std::to_integer<std::uint8_t>(bytes[1])});
-        if (key == nullptr) return std::nullopt;
-        std::array<std::byte, mac_bytes> mac{};
-        if (!authenticate(*key, bytes, mac)) return unexpected(outage{"HMAC-SHA256 failed"});
-        const bool ours = same_bytes(mac, std::span(bytes).template last<mac_bytes>());
-        // Of a forged token this is the right seal: it must not stay behind.
-        wipe(mac.data(), mac.size());
-        if (!ours) return std::nullopt;
-
-        const lineage line = read(bytes);
-        wipe(bytes.data(), bytes.size());
-        auto key_of_row = row_key_of(line.family);
-        if (!key_of_row) return unexpected(std::move(key_of_row).error());
-        return opened_token{line, *key_of_row};
-    }
-
-    /// Where the store keeps a family.
-    static result<row_key, outage> row_key_of(const family_id& family) {
-        auto hashed = sha256(family.bytes());
-        if (!hashed) return unexpected(std::move(hashed).error());
-        return row_key{*hashed};
-    }
-
-private:
-    static constexpr std::byte version{1};
-    static constexpr std::size_t signed_bytes = 2 + family_id::size_bytes + 4;
-    static constexpr std::size_t mac_bytes = 32;
-    using sealed_bytes = std::array<std::byte, signed_bytes + mac_bytes>;
-    static_assert(base64url_size(signed_bytes + mac_bytes) == token_characters);
-
-    struct ring_key {
-        token_key_id id;
-        detail::hmac_sha256 mac;
-    };
-
-    token_keyring() = default;
-
-    const ring_key* find(token_key_id id) const noexcept {
-        for (const ring_key& key : keys_)
-            if (key.id == id) return &key;
-        return nullptr;
-    }
-
-    static void write(const lineage& line, token_key_id id, sealed_bytes& to) noexcept {
-        to[0] = version;
-        to[1] = static_cast<std::byte>(id);
-        const auto family = line.family.bytes();
-        for (std::size_t i = 0; i != family.size(); ++i) to[2 + i] = family[i];
-        for (std::size_t i = 0; i != 4; ++i)
-            to[2 + family.size() + i] =
-                static_cast<std::byte>(static_cast<std::uint32_t>(line.generation) >> (24 - 8 * i) & 0xFF);
-    }
-
-    static lineage read(const sealed_bytes& from) noexcept {
-        std::uint32_t number = 0;
-        for (std::size_t i = 0; i != 4; ++i)
-            number = number << 8 | std::to_integer<std::uint32_t>(from[2 + family_id::size_bytes + i]);
-        return {family_id(std::span(from).template subspan<2, family_id::size_bytes>()), generation{number}};
-    }
-
-    static bool authenticate(const ring_key& key, const sealed_bytes& bytes,
-                             std::span<std::byte, mac_bytes> mac) noexcept {
-        // The words in front keep a seal from passing as one made for another use of the same key.
-        constexpr std::string_view domain = "regrant refresh token v1";
-        std::array<std::byte, domain.size() + signed_bytes> text{};
-        for (std::size_t i = 0; i != domain.size(); ++i) text[i] = static_cast<std::byte>(domain[i]);
-        for (std::size_t i = 0; i != signed_bytes; ++i) text[domain.size() + i] = bytes[i];
-        const bool made = key.mac(text, mac);
-        wipe(text.data(), text.size());
-        return made;
-    }
-
-    std::vector<ring_key> keys_;
-};
-
-} // namespace regrant::inline v0
-
-// regrant/token_store.hpp - the four promises a refresh token store keeps.
-
-namespace regrant::inline v0 {
-
-enum class insert_outcome : std::uint8_t { inserted, already_there };
-enum class advance_outcome : std::uint8_t { advanced, refused };
-
-/// `insert(grant)` adds a row unless its key is there already; it never touches an existing one.
-template <class Store>
-concept can_insert = requires(Store& store, const grant& row) {
-    { store.insert(row) } -> std::same_as<result<insert_outcome, outage>>;
-};
-
-/// `find(key)` sees every write that was answered before it began: no replica, no cache.
-template <class Store>
-concept can_find = requires(Store& store, const row_key& key) {
-    { store.find(key) } -> std::same_as<result<std::optional<grant>, outage>>;
-};
-
-/// `advance(key, expected, next, now)` is one atomic step: if the row exists, is live and stands at `expected`, it
-/// moves to `next` and its `used_at` to the later of itself and `now`; else nothing changes and it is refused.
-/// `next == expected` is how an answer is confirmed, and counts as a write. A repeated answer is confirmed with the
-/// time it saw, so no column changes: count the rows that matched, not those that differ.
-template <class Store>
-concept can_advance = requires(Store& store, const row_key& key, generation expected, instant now) {
-    { store.advance(key, expected, expected, now) } -> std::same_as<result<advance_outcome, outage>>;
-};
-
-/// `revoke(key)` ends a family for good and answers only when that is durable; a missing row is no error.
-template <class Store>
-concept can_revoke = requires(Store& store, const row_key& key) {
-    { store.revoke(key) } -> std::same_as<result<void, outage>>;
-};
-
-/// Where grants are kept: one row per login, and a compare-and-set on it.
-///
-/// Each operation touches one key, so any engine with a conditional update will do, and it shards by key. All are
-/// called from many threads at once. A store may lose advances when it fails over (they heal), never a revoke. One that
-/// reads a time beyond the year 9999 from a damaged disk gives an outage: a sum with a lifetime could overflow.
-template <class Store>
-concept token_store = can_insert<Store> && can_find<Store> && can_advance<Store> && can_revoke<Store>;
-
-/// `revoke_subject(subject)` revokes every family of a user whose insert had been answered before it began (R50).
-/// \return how many families it ended
-template <class Store>
-concept can_revoke_subject = requires(Store& store, std::string_view subject) {
-    { store.revoke_subject(subject) } -> std::same_as<result<std::size_t, outage>>;
-};
-
-/// `list_subject(subject)` gives a user's rows, for a page that shows where they are logged in.
-template <class Store>
-concept can_list_subject = requires(Store& store, std::string_view subject) {
-    { store.list_subject(subject) } -> std::same_as<result<std::vector<grant>, outage>>;
-};
-
-/// `reap(now)` forgets rows past their `expires_at`, which no token brings back; never a row that may still
-/// recognise a replay.
-/// \return how many rows it removed
-template <class Store>
-concept can_reap = requires(Store& store, instant now) {
-    { store.reap(now) } -> std::same_as<result<std::size_t, outage>>;
-};
-
-namespace detail {
-
-/// Tells the author of a store what to write; each message is a signature.
-template <class Store> constexpr void explain_token_store() {
-    static_assert(can_insert<Store>, "a token_store needs: result<insert_outcome, outage> insert(const grant&)");
-    static_assert(can_find<Store>, "a token_store needs: result<std::optional<grant>, outage> find(const row_key&)");
-    static_assert(can_advance<Store>, "a token_store needs: result<advance_outcome, outage> advance(const row_key&, "
-                                      "generation expected, generation next, instant now)");
-    static_assert(can_revoke<Store>, "a token_store needs: result<void, outage> revoke(const row_key&)");
-}
-
-} // namespace detail
-
-} // namespace regrant::inline v0
-
-// regrant/login.hpp - issues the first tokens of a login.
-
-namespace regrant::inline v0 {
-
-/// A user who has just logged in with a client, as the host's own login page found out. The views outlive the call.
-struct login {
-    std::string_view client_id;
-    /// The user's stable name at this server: the `sub` claim.
-    std::string_view subject;
-    /// What the user granted, a space between two words.
-    std::string_view scope;
-    /// When the user proved who they are; gives the id_token its `auth_time` (OIDC Core 2).
-    std::optional<std::chrono::sys_seconds> auth_time{};
-    /// Whom the access tokens are for (RFC 8707 2); empty takes the client's, else the issuer's.
-    std::string_view audience{};
-    /// What the client sent along, for the first id_token alone (OIDC Core 3.1.2.1).
-    std::string_view nonce{};
-};
-
-/// Makes a new family for an authenticated user, and its first answer. The row is written last.
-///
-/// \param asking  the client that `who.client_id` names
+/// What to keep of a client secret (R31).
 /// \par Errors
-/// `invalid_request` without a subject; `unauthorized_client` for a client that may not refresh; `invalid_scope` for
-/// a malformed scope or one beyond the client's; `temporarily_unavailable` for an outage, the random source's too
-template <class Store, class Issuer, random_source Random>
-result<token_response, refusal> begin_family(Store& store, Issuer& issuer, const token_keyring& keyring,
-                                             const policy& rules, Random& random, const client& asking,
-                                             const login& who, instant now, decision& seen) {
-    const auto unavailable = [&](reason why, outage& cause) {
-        return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
-    };
-    if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
-    if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    const auto granted = scope::parse(who.scope);
-    if (!granted) return unexpected(refusal{reason::scope_malformed});
-    if (!asking.scope.holds_all_of(*granted)) return unexpected(refusal{reason::scope_exceeded});
-
-    std::array<std::byte, family_id::size_bytes> bytes;
-    // RFC 6749 10.10: "The probability of an attacker guessing generated tokens ... MUST be less than or equal to
-    // 2^(-128)". A source that fails gives no token at all (R35).
-    if (auto filled = random.fill(bytes); !filled) return unavailable(reason::random_unavailable, filled.error());
-    const family_id family{bytes};
-    wipe(bytes.data(), bytes.size());
-    auto token = keyring.seal({family, first_generation});
-    if (!token) return unavailable(reason::crypto_unavailable, token.error());
-    auto key = token_keyring::row_key_of(family);
-    if (!key) return unavailable(reason::crypto_unavailable, key.error());
-
-    grant row(*key, {asking.client_id, who.subject, granted->text(), who.audience});
-    row.rotation = asking.policy.rotation();
-    row.issued_at = row.used_at = now;
-    row.expires_at = now + rules->absolute_lifetime;
-    row.auth_time = who.auth_time;
-    auto minted = issuer.mint({row, asking, *granted, now, who.nonce});
-    if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
-
-    auto inserted = store.insert(row);
-    if (!inserted) return unavailable(reason::store_unavailable, inserted.error());
-    if (*inserted == insert_outcome::already_there) {
-        // Two families of 128 random bits never meet: the source repeats itself.
-        outage cause{"the random source repeats itself"};
-        return unavailable(reason::random_unavailable, cause);
-    }
-    seen.row = *key;
-    seen.generation = first_generation;
-    seen.written = write_kind::insert;
-    return token_response{std::move(minted->access_token), std::move(*token), granted->text(),
-                          std::move(minted->id_token), minted->expires_in};
+/// `outage` when OpenSSL fails
+inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
+    auto hashed = sha256(text);
+    if (!hashed) return unexpected(std::move(hashed).error());
+    return secret_hash{*hashed};
 }
+
+/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did.
+/// \par Errors
+/// `outage` when OpenSSL fails
+inline result<secret_match, outage> match_client_secret(const secret_check& check) {
+    const auto matches = [&](const secret_hash& presented) {
+        bool found = false;
+        for (const secret_hash& stored : check.stored) found |= same_bytes(presented.sha256, stored.sha256);
+        return found;
+    };
+    auto as_meant = hash_client_secret(check.presented);
+    if (!as_meant) return unexpected(std::move(as_meant).error());
+    auto raw = hash_client_secret(check.presented_raw.value_or(check.presented));
+    if (!raw) return unexpected(std::move(raw).error());
+
+    const bool meant_matches = matches(*as_meant);
+    const bool raw_matches = matches(*raw);
+    if (meant_matches) return secret_match::as_meant;
+    return raw_matches ? secret_match::raw : secret_match::neither;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/hooks.hpp - where a host looks in on every refresh.
+
+namespace regrant::inline v0 {
+
+/// What the host says of the user behind a grant.
+enum class account_standing : std::uint8_t { good, denied };
+
+/// `check_account(login, client)` re-checks account or consent on every refresh (R46).
+template <class Hooks>
+concept can_check_account = requires(Hooks& hooks, const grant& login, const client& asking) {
+    { hooks.check_account(login, asking) } -> std::same_as<result<account_standing, outage>>;
+};
+
+/// `observe(decision)` is told of every login and refresh once, after it is decided; a preflight decides nothing. The
+/// views in it end with the call.
+template <class Hooks>
+concept can_observe = requires(Hooks& hooks, const decision& made) {
+    { hooks.observe(made) } noexcept;
+};
+
+/// A host that looks at nothing. A host's own type writes the members it wants.
+struct no_hooks {};
+
+namespace detail {
+
+template <class Hooks> result<account_standing, outage> check_account(Hooks& hooks, const grant& login,
+                                                                      const client& asking) {
+    if constexpr (can_check_account<Hooks>) return hooks.check_account(login, asking);
+    else return account_standing::good;
+}
+
+template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept {
+    if constexpr (can_observe<Hooks>) hooks.observe(made);
+}
+
+// Whether a type has a member of some name, be it overloaded, a template, private or inherited: only then is the name
+// ambiguous in a type that derives from it beside another one that has it.
+struct names_check_account {
+    int check_account;
+};
+struct names_observe {
+    int observe;
+};
+template <class Hooks, class Name> struct joined : Hooks, Name {};
+template <class Hooks>
+concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
+template <class Hooks>
+concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
+
+/// A hook with a slip in its signature would otherwise be passed over in silence.
+template <class Hooks> constexpr void explain_hooks() {
+    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
+    if constexpr (mentions_check_account<std::remove_cv_t<Hooks>>)
+        static_assert(can_check_account<Hooks>, "the hook is: result<account_standing, outage> "
+                                                "check_account(const grant& login, const client& asking)");
+    if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
+        static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
+}
+
+} // namespace detail
 
 } // namespace regrant::inline v0
 
@@ -3080,13 +3180,6 @@ private:
 
 namespace regrant::inline v0 {
 
-/// How an endpoint behaves, beside its parts.
-struct endpoint_settings {
-    regrant::policy policy{};
-    reply_settings replies{};
-    form_limits limits{};
-};
-
 /// The token endpoint: one call per HTTP request.
 ///
 ///     regrant::token_endpoint endpoint(store, registry, issuer, std::move(keyring));
@@ -3157,7 +3250,7 @@ public:
             [&]() -> result<void, outage> {
                 auto opened = keyring_.open(refresh_token);
                 if (!opened) return unexpected(std::move(opened).error());
-                if (!*opened) return {};
+                if (!*opened) return result<void, outage>();
                 return store_.revoke((*opened)->key);
             },
             [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
@@ -3206,12 +3299,14 @@ private:
 
     http_reply judged(http_request request, instant now) {
         const secret origin(request.origin.text());
-        if (is_preflight(request)) return preflight(origin.reveal());
+        if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
+            return preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
         auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
-        if (may_read(origin.reveal(), seen)) expose_to(reply, origin.reveal());
+        const bool is_readable = may_read(origin.reveal(), seen);
+        if (is_readable) expose_to(reply, origin.reveal());
         // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
         if (is_head) reply.body.clear();
         tell(seen.made, answer);
@@ -3232,7 +3327,8 @@ private:
         auto client = authenticate(*asked, seen, now);
         if (!client) return unexpected(std::move(client).error());
         refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
-        return grant.respond({*client, asked->refresh_token(), asked->scope()}, now, seen.made);
+        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        return grant.respond(refresh, now, seen.made);
     }
 
     result<authenticated_client, refusal> authenticate(const token_request& asked, visit& seen, instant now) {
@@ -3255,27 +3351,23 @@ private:
         return std::move(proving).with(*match);
     }
 
-    /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
-    /// understood. It uses `OPTIONS` as method".
-    bool is_preflight(const http_request& request) const noexcept {
-        return settings_.replies.cross_origin == cross_origin::on && request.method == "OPTIONS" &&
-               request.origin.is_present() && request.access_control_request_method.is_present();
-    }
-
     http_reply preflight(std::string_view origin) {
-        return is_anybodys(origin) ? preflight_reply(origin) : http_reply{http_status::no_content};
+        const bool is_known = is_anybodys(origin);
+        if (is_known) return preflight_reply(origin);
+        return http_reply{http_status::no_content};
     }
 
     /// Until the client is known, any client's origin will do; then it must be the client's own (R115).
     bool may_read(std::string_view origin, const visit& seen) {
         if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) return false;
-        return seen.client ? seen.client->allows_origin(origin) : is_anybodys(origin);
+        if (seen.client) return seen.client->allows_origin(origin);
+        return is_anybodys(origin);
     }
 
     /// A registry that does not answer allows nobody.
     bool is_anybodys(std::string_view origin) {
         return detail::caught(
-            [&] {
+            [&]() -> bool {
                 const auto allowed = registry_.allows_origin(origin);
                 return allowed && *allowed;
             },
@@ -3284,6 +3376,594 @@ private:
 
     Store& store_;
     Registry& registry_;
+    Issuer& issuer_;
+    token_keyring keyring_;
+    endpoint_settings settings_;
+    Hooks& hooks_;
+    Random& random_;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/detail/task.hpp - the host's own coroutine task, rebound from what its store returns.
+
+#include <coroutine>
+
+namespace regrant::inline v0 {
+
+/// Names, for a task type of the host, the one that gives a `T` instead.
+///
+/// It fits `boost::asio::awaitable<T, Executor>` and every other template whose first parameter is what the task
+/// gives. Specialise it, with a member `type`, for tasks of another shape.
+template <class Task, class T> struct rebind_task {};
+
+template <template <class, class...> class Task, class Was, class... Rest, class T>
+struct rebind_task<Task<Was, Rest...>, T> {
+    using type = Task<T, Rest...>;
+};
+
+/// A task of the host's that gives a `T` when it is awaited.
+template <class Task, class T>
+concept task_of = requires { typename rebind_task<Task, T>::type; } &&
+                  std::same_as<Task, typename rebind_task<Task, T>::type>;
+
+namespace detail {
+
+/// Awaits what `act` returns; where anything is thrown on the way, gives `otherwise(what)` instead.
+template <class Act, class Otherwise>
+    requires task_of<std::invoke_result_t<Act&>, std::invoke_result_t<Otherwise&, const char*>>
+auto caught(Act act, Otherwise otherwise) -> std::invoke_result_t<Act&> {
+#if defined(__cpp_exceptions)
+    try {
+        co_return co_await act();
+    } catch (const std::exception& thrown) {
+        co_return otherwise(thrown.what());
+    } catch (...) {
+        co_return otherwise("something was thrown that is no std::exception");
+    }
+#else
+    static_cast<void>(otherwise);
+    co_return co_await act();
+#endif
+}
+
+} // namespace detail
+
+} // namespace regrant::inline v0
+
+// regrant/async_token_store.hpp - the four promises of a refresh token store whose answers are awaited.
+
+namespace regrant::inline v0 {
+
+/// As `can_insert`, awaited. Here as below, the arguments outlive the task.
+template <class Store>
+concept can_insert_awaited = requires(Store& store, const grant& row) {
+    { store.insert(row) } -> task_of<result<insert_outcome, outage>>;
+};
+
+/// As `can_find`, awaited.
+template <class Store>
+concept can_find_awaited = requires(Store& store, const row_key& key) {
+    { store.find(key) } -> task_of<result<std::optional<grant>, outage>>;
+};
+
+/// As `can_advance`, awaited.
+template <class Store>
+concept can_advance_awaited = requires(Store& store, const row_key& key, generation expected, instant now) {
+    { store.advance(key, expected, expected, now) } -> task_of<result<advance_outcome, outage>>;
+};
+
+/// As `can_revoke`, awaited.
+template <class Store>
+concept can_revoke_awaited = requires(Store& store, const row_key& key) {
+    { store.revoke(key) } -> task_of<result<void, outage>>;
+};
+
+/// A `token_store` for servers that cannot wait: each operation returns a task of the host's own kind, e.g.
+/// `boost::asio::awaitable<result<std::optional<grant>, outage>>`. The promises are those of `token_store`.
+template <class Store>
+concept async_token_store = can_insert_awaited<Store> && can_find_awaited<Store> && can_advance_awaited<Store> &&
+                            can_revoke_awaited<Store>;
+
+/// As `can_revoke_subject`, awaited.
+template <class Store>
+concept can_revoke_subject_awaited = requires(Store& store, std::string_view subject) {
+    { store.revoke_subject(subject) } -> task_of<result<std::size_t, outage>>;
+};
+
+namespace detail {
+
+/// Stands in for the task of a type that is no async store, so that its author is told so first: g++ would else
+/// complain of the missing promise before.
+template <class T> struct no_task {
+    struct promise_type {
+        no_task get_return_object();
+        std::suspend_never initial_suspend();
+        std::suspend_never final_suspend() noexcept;
+        template <class U> void return_value(U&&);
+        void unhandled_exception();
+    };
+    bool await_ready();
+    void await_suspend(std::coroutine_handle<>);
+    T await_resume();
+};
+
+template <class Store> struct task_sample {
+    using type = no_task<void>;
+};
+template <can_find_awaited Store> struct task_sample<Store> {
+    using type = decltype(std::declval<Store&>().find(std::declval<const row_key&>()));
+};
+
+/// The host's task that gives a `T`, as the store's operations tell it.
+template <class Store, class T> using task_like = typename rebind_task<typename task_sample<Store>::type, T>::type;
+
+/// Tells the author of a store what to write; each message is a signature.
+template <class Store> constexpr void explain_async_token_store() {
+    static_assert(can_find_awaited<Store>,
+                  "an async_token_store needs: task<result<std::optional<grant>, outage>> find(const row_key&)");
+    static_assert(can_insert_awaited<Store>,
+                  "an async_token_store needs: task<result<insert_outcome, outage>> insert(const grant&)");
+    static_assert(can_advance_awaited<Store>,
+                  "an async_token_store needs: task<result<advance_outcome, outage>> advance(const row_key&, "
+                  "generation expected, generation next, instant now)");
+    static_assert(can_revoke_awaited<Store>,
+                  "an async_token_store needs: task<result<void, outage>> revoke(const row_key&)");
+}
+
+} // namespace detail
+
+} // namespace regrant::inline v0
+
+// regrant/detail/awaited.hpp - parts of an async endpoint, awaited whether they answer at once or later.
+
+namespace regrant::inline v0::detail {
+
+template <class Registry>
+concept async_client_registry = requires(Registry& registry, std::string_view text) {
+    { registry.find(text) } -> task_of<result<client_ptr, outage>>;
+    { registry.allows_origin(text) } -> task_of<result<bool, outage>>;
+};
+
+template <class Issuer>
+concept async_token_issuer = requires(Issuer& issuer, const mint_order& order) {
+    { issuer.mint(order) } -> task_of<result<minted_tokens, outage>>;
+};
+
+template <class Hooks>
+concept can_check_account_awaited = requires(Hooks& hooks, const grant& login, const client& asking) {
+    { hooks.check_account(login, asking) } -> task_of<result<account_standing, outage>>;
+};
+
+/// Looks clients up; most registries answer at once.
+template <class Registry, class Store> class awaited_registry {
+public:
+    explicit awaited_registry(Registry& registry) noexcept : registry_(registry) {}
+
+    task_like<Store, result<client_ptr, outage>> find(std::string_view client_id) {
+        if constexpr (client_registry<Registry>) co_return registry_.find(client_id);
+        else co_return co_await registry_.find(client_id);
+    }
+    task_like<Store, result<bool, outage>> allows_origin(std::string_view origin) {
+        if constexpr (client_registry<Registry>) co_return registry_.allows_origin(origin);
+        else co_return co_await registry_.allows_origin(origin);
+    }
+
+private:
+    Registry& registry_;
+};
+
+/// Mints tokens; one that awaits its signatures keeps RSA off the event loop.
+template <class Issuer, class Store> class awaited_issuer {
+public:
+    explicit awaited_issuer(Issuer& issuer) noexcept : issuer_(issuer) {}
+
+    task_like<Store, result<minted_tokens, outage>> mint(const mint_order& order) {
+        if constexpr (token_issuer<Issuer>) co_return issuer_.mint(order);
+        else co_return co_await issuer_.mint(order);
+    }
+
+private:
+    Issuer& issuer_;
+};
+
+/// Asks the host about an account.
+template <class Hooks, class Store> class awaited_hooks {
+public:
+    explicit awaited_hooks(Hooks& hooks) noexcept : hooks_(hooks) {}
+
+    task_like<Store, result<account_standing, outage>> check_account(const grant& login, const client& asking) {
+        if constexpr (can_check_account_awaited<Hooks>) co_return co_await hooks_.check_account(login, asking);
+        else co_return detail::check_account(hooks_, login, asking);
+    }
+
+private:
+    Hooks& hooks_;
+};
+
+template <class Hooks, class Store>
+auto check_account(awaited_hooks<Hooks, Store>& hooks, const grant& login, const client& asking) {
+    return hooks.check_account(login, asking);
+}
+
+/// As `explain_client_registry`, for parts that may be awaited.
+template <class Registry> constexpr void explain_async_client_registry() {
+    static_assert(client_registry<Registry> || async_client_registry<Registry>,
+                  "the registry of an async endpoint is a client_registry, or each of its answers is a task");
+}
+
+template <class Issuer> constexpr void explain_async_token_issuer() {
+    static_assert(token_issuer<Issuer> || async_token_issuer<Issuer>,
+                  "an async endpoint's issuer needs: result<minted_tokens, outage> mint(const mint_order&), or a task "
+                  "of that");
+}
+
+template <class Hooks> constexpr void explain_async_hooks() {
+    if constexpr (!can_check_account_awaited<Hooks>) explain_hooks<Hooks>();
+}
+
+} // namespace regrant::inline v0::detail
+
+// regrant/async_begin_family.hpp - issues the first tokens of a login over a store that is awaited.
+
+namespace regrant::inline v0 {
+
+/// As `begin_family`, awaited. All arguments outlive the task.
+///
+/// \param asking  the client that `who.client_id` names
+/// \param seen    filled with what was written, for the log
+/// \par Errors
+/// as `login_flow::begin`; `temporarily_unavailable` for any outage
+template <class Store, class Issuer, random_source Random>
+detail::task_like<Store, result<token_response, refusal>>
+async_begin_family(Store& store, Issuer& from, const token_keyring& keyring, const policy& rules, Random& random,
+                   const client& asking, const login& who, instant now, decision& seen) {
+    detail::awaited_issuer<Issuer, Store> issuer(from);
+    const auto unavailable = [&](reason why, outage& cause) {
+        return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
+    };
+    auto minting = login_flow::begin(keyring, rules, random, asking, who, now);
+    if (!minting) co_return unexpected(std::move(minting).error());
+
+    auto minted = co_await issuer.mint(minting->ask());
+    if (!minted) co_return unavailable(reason::issuer_unavailable, minted.error());
+    auto inserting = (*std::move(minting)).with(*std::move(minted));
+
+    const row_key key = inserting.ask().key;
+    auto inserted = co_await store.insert(inserting.ask());
+    if (!inserted) co_return unavailable(reason::store_unavailable, inserted.error());
+    auto answer = std::move(inserting).with(*inserted);
+    if (!answer) co_return unexpected(std::move(answer).error());
+    seen.row = key;
+    seen.generation = first_generation;
+    seen.written = write_kind::insert;
+    co_return answer;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/async_refresh_grant.hpp - walks the refresh grant's steps over a store that is awaited.
+
+namespace regrant::inline v0 {
+
+/// The refresh-grant validator: refresh token in, tokens or a refusal out. It knows nothing of HTTP.
+///
+///     regrant::async_refresh_grant grant(store, issuer, keyring, policy);
+///     regrant::decision seen{now};
+///     const regrant::refresh_request request{regrant::authenticated_client::vouched(client), token};
+///     auto answer = co_await grant.respond(request, now, seen);
+///
+/// Store, issuer, keyring, policy and hooks outlive it. May be used from many threads at once if they may. What they
+/// throw goes through; `token_endpoint` catches it.
+template <class Store, class Issuer, class Hooks = no_hooks> class async_refresh_grant {
+public:
+    async_refresh_grant(Store& store, Issuer& issuer, const token_keyring& keyring, const policy& rules,
+                  Hooks& hooks) noexcept
+        : store_(store), issuer_(issuer), keyring_(keyring), rules_(rules), hooks_(hooks) {
+        detail::explain_async_token_store<Store>();
+        detail::explain_async_token_issuer<Issuer>();
+        detail::explain_async_hooks<Hooks>();
+    }
+
+    async_refresh_grant(Store& store, Issuer& issuer, const token_keyring& keyring, const policy& rules) noexcept
+        requires std::is_same_v<Hooks, no_hooks>
+        : async_refresh_grant(store, issuer, keyring, rules, nobody()) {}
+
+    /// \param now   read once per request
+    /// \param seen  filled with what was found and written, for the log
+    /// \par Errors
+    /// every code of RFC 6749 5.2 that a form or a client cannot cause; `temporarily_unavailable` for an outage, after
+    /// which the same token works again within the retry window
+    template <class S = Store>
+    detail::task_like<Store, result<token_response, refusal>> respond(const refresh_request& request, instant now, decision& seen) {
+        using namespace refresh_flow;
+        auto opening = begin(request, rules_, now);
+        if (!opening) co_return unexpected(std::move(opening).error());
+
+        auto opened = keyring_.open(opening->ask());
+        if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
+        note(seen, *opened);
+        auto loading = (*std::move(opening)).with(std::move(*opened));
+        if (!loading) co_return unexpected(std::move(loading).error());
+
+        auto found = co_await store_.find(loading->ask());
+        if (!found) co_return unavailable(reason::store_unavailable, found.error());
+        auto judged = (*std::move(loading)).with(std::move(*found));
+        if (auto* refused = std::get_if<refusal>(&judged)) co_return unexpected(std::move(*refused));
+        if (auto* revoking = std::get_if<revoking_family>(&judged)) {
+            auto revoked = co_await store_.revoke(revoking->ask());
+            if (!revoked) co_return unavailable(reason::store_unavailable, revoked.error());
+            seen.written = write_kind::revoke;
+            co_return unexpected(std::move(*revoking).with(family_revoked{}));
+        }
+
+        auto& checking = *std::get_if<checking_account>(&judged);
+        auto standing = co_await detail::check_account(hooks_, checking.ask(), *request.client);
+        if (!standing) co_return unavailable(reason::account_unavailable, standing.error());
+        auto sealing = std::move(checking).with(*standing);
+        if (!sealing) co_return unexpected(std::move(sealing).error());
+
+        auto successor = keyring_.seal(sealing->ask());
+        if (!successor) co_return unavailable(reason::crypto_unavailable, successor.error());
+        auto minting = (*std::move(sealing)).with(*std::move(successor));
+
+        auto minted = co_await issuer_.mint(minting.ask());
+        if (!minted) co_return unavailable(reason::issuer_unavailable, minted.error());
+        auto writing = std::move(minting).with(*std::move(minted));
+
+        while (true) {
+            const write_order order = writing.ask();
+            auto outcome = co_await store_.advance(order.key, order.expected, order.next, order.at);
+            if (!outcome) co_return unavailable(reason::store_unavailable, outcome.error());
+            auto written = std::move(writing).with(*outcome);
+            if (auto* refused = std::get_if<refusal>(&written)) co_return unexpected(std::move(*refused));
+            if (auto* answer = std::get_if<token_response>(&written)) {
+                seen.written = order.kind;
+                co_return std::move(*answer);
+            }
+            ++seen.races_lost;
+            auto& reloading = *std::get_if<reloading_grant>(&written);
+            auto again = co_await store_.find(reloading.ask());
+            if (!again) co_return unavailable(reason::store_unavailable, again.error());
+            auto rewriting = std::move(reloading).with(std::move(*again));
+            if (!rewriting) co_return unexpected(std::move(rewriting).error());
+            writing = *std::move(rewriting);
+        }
+    }
+
+private:
+    static Hooks& nobody() noexcept {
+        static Hooks none;
+        return none;
+    }
+
+    static void note(decision& seen, const std::optional<opened_token>& opened) noexcept {
+        if (!opened) return;
+        seen.row = opened->key;
+        seen.generation = opened->lineage.generation;
+    }
+
+    unexpected<refusal> unavailable(reason why, outage& cause) const {
+        return unexpected(refusal{why, std::move(cause.detail), rules_.retry_after()});
+    }
+
+    Store& store_;
+    detail::awaited_issuer<Issuer, Store> issuer_;
+    const token_keyring& keyring_;
+    const policy& rules_;
+    detail::awaited_hooks<Hooks, Store> hooks_;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/async_token_endpoint.hpp - answers POST /oauth2/token over a store that is awaited.
+
+namespace regrant::inline v0 {
+
+/// The token endpoint for servers that cannot wait: one awaited call per HTTP request.
+///
+///     regrant::async_token_endpoint endpoint(store, registry, issuer, std::move(keyring));
+///     regrant::http_reply reply = co_await endpoint.respond(std::move(request));
+///
+/// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
+/// store's operations return. Registry, issuer and `check_account` may answer at once or return such tasks: an issuer
+/// that signs on a pool of threads keeps half a millisecond of RSA off the event loop. All else is as in
+/// `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares them.
+///
+/// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
+/// it but what making the outermost task throws: memory may run out.
+template <class Store, class Registry, class Issuer, class Hooks = no_hooks, class Random = const system_random>
+class async_token_endpoint {
+    template <class T> using task = detail::task_like<Store, T>;
+
+public:
+    async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                         endpoint_settings settings = {})
+        requires std::is_same_v<Hooks, no_hooks> && std::is_same_v<Random, const system_random>
+        : async_token_endpoint(store, registry, issuer, std::move(keyring), std::move(settings), nobody()) {}
+
+    async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                         endpoint_settings settings, Hooks& hooks)
+        requires std::is_same_v<Random, const system_random>
+        : async_token_endpoint(store, registry, issuer, std::move(keyring), std::move(settings), hooks, system()) {}
+
+    async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                         endpoint_settings settings, Hooks& hooks, Random& random)
+        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+        detail::explain_async_token_store<Store>();
+        detail::explain_async_client_registry<Registry>();
+        detail::explain_async_token_issuer<Issuer>();
+        detail::explain_async_hooks<Hooks>();
+    }
+
+    /// Answers a request to the token endpoint, whatever it is.
+    ///
+    /// \param request  taken over: its text is decoded where it stands, and wiped
+    /// \param now      the one reading of the clock
+    /// \par RFC 6749 3.2, 5, 6
+    template <class S = Store> task<http_reply> respond(http_request request, instant now = current_time()) {
+        // Memory that runs out even while an error is put into words leaves a bare 503.
+        co_return co_await detail::caught([&] { return judged(std::move(request), now); },
+                                          [](const char*) { return http_reply{http_status::service_unavailable}; });
+    }
+
+    /// Issues the first tokens of a login; the host has authenticated the user, and the client where it is
+    /// confidential.
+    ///
+    /// \par Errors
+    /// as `begin_family`; `invalid_client` for an unknown client
+    template <class S = Store>
+    task<result<token_response, refusal>> issue(const login& who, instant now = current_time()) {
+        decision made{now};
+        made.client_id = who.client_id;
+        auto answer = co_await detail::caught(
+            [&]() -> task<result<token_response, refusal>> {
+                auto known = co_await registry_.find(who.client_id);
+                if (!known) co_return unavailable(reason::registry_unavailable, known.error());
+                if (!*known) co_return unexpected(refusal{reason::client_unknown});
+                co_return co_await async_begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who,
+                                                      now, made);
+            },
+            failed());
+        tell(made, answer);
+        co_return answer;
+    }
+
+    /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
+    ///
+    /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
+    template <class S = Store> task<result<void, outage>> revoke(std::string_view refresh_token) {
+        co_return co_await detail::caught(
+            [&]() -> task<result<void, outage>> {
+                auto opened = keyring_.open(refresh_token);
+                if (!opened) co_return unexpected(std::move(opened).error());
+                if (!*opened) co_return result<void, outage>();
+                co_return co_await store_.revoke((*opened)->key);
+            },
+            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+    }
+
+    /// Logs a user out everywhere: after a password change, say.
+    /// \return how many families it ended
+    template <class S = Store>
+        requires can_revoke_subject_awaited<S>
+    task<result<std::size_t, outage>> revoke_subject(std::string_view subject) {
+        co_return co_await detail::caught([&] { return store_.revoke_subject(subject); },
+                                          [](const char* what) -> result<std::size_t, outage> {
+                                              return unexpected(outage{what});
+                                          });
+    }
+
+private:
+    using answer_type = result<token_response, refusal>;
+
+    /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
+    struct visit {
+        decision made;
+        client_ptr client;
+        secret client_id;
+    };
+
+    static Hooks& nobody() noexcept {
+        static Hooks none;
+        return none;
+    }
+    static Random& system() noexcept {
+        static Random source;
+        return source;
+    }
+
+    unexpected<refusal> unavailable(reason why, outage& cause) const {
+        return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
+    }
+
+    auto failed() const {
+        return [this](const char* what) -> answer_type {
+            outage cause{what};
+            return unavailable(reason::exception_caught, cause);
+        };
+    }
+
+    task<http_reply> judged(http_request request, instant now) {
+        const secret origin(request.origin.text());
+        if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
+            co_return co_await preflight(origin.reveal());
+        const bool is_head = request.method == "HEAD";
+        visit seen{{now}, {}, {}};
+        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
+        const bool is_readable = co_await may_read(origin.reveal(), seen);
+        if (is_readable) expose_to(reply, origin.reveal());
+        // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
+        if (is_head) reply.body.clear();
+        tell(seen.made, answer);
+        co_return reply;
+    }
+
+    void tell(decision& made, const answer_type& answer) noexcept {
+        if (!answer) {
+            made.refused = answer.error().why;
+            made.detail = answer.error().detail;
+        }
+        detail::observe(hooks_, made);
+    }
+
+    task<answer_type> answer_to(http_request request, visit& seen, instant now) {
+        auto asked = token_request::parse(std::move(request), settings_.limits);
+        if (!asked) co_return unexpected(std::move(asked).error());
+        auto client = co_await authenticate(*asked, seen, now);
+        if (!client) co_return unexpected(std::move(client).error());
+        async_refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        co_return co_await grant.respond(refresh, now, seen.made);
+    }
+
+    task<result<authenticated_client, refusal>> authenticate(const token_request& asked, visit& seen, instant now) {
+        using namespace client_authentication;
+        auto identifying = begin(asked, now);
+        if (!identifying) co_return unexpected(std::move(identifying).error());
+        seen.client_id = secret(identifying->ask());
+        seen.made.client_id = seen.client_id.reveal();
+
+        auto known = co_await registry_.find(identifying->ask());
+        if (!known) co_return unavailable(reason::registry_unavailable, known.error());
+        seen.client = *known;
+        auto identified = (*std::move(identifying)).with(*std::move(known));
+        if (auto* refused = std::get_if<refusal>(&identified)) co_return unexpected(std::move(*refused));
+        if (auto* authenticated = std::get_if<authenticated_client>(&identified)) co_return std::move(*authenticated);
+
+        auto& proving = *std::get_if<proving_secret>(&identified);
+        auto match = match_client_secret(proving.ask());
+        if (!match) co_return unavailable(reason::crypto_unavailable, match.error());
+        co_return std::move(proving).with(*match);
+    }
+
+    task<http_reply> preflight(std::string_view origin) {
+        const bool is_known = co_await is_anybodys(origin);
+        if (is_known) co_return preflight_reply(origin);
+        co_return http_reply{http_status::no_content};
+    }
+
+    /// Until the client is known, any client's origin will do; then it must be the client's own (R115).
+    task<bool> may_read(std::string_view origin, const visit& seen) {
+        if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) co_return false;
+        if (seen.client) co_return seen.client->allows_origin(origin);
+        co_return co_await is_anybodys(origin);
+    }
+
+    /// A registry that does not answer allows nobody.
+    task<bool> is_anybodys(std::string_view origin) {
+        co_return co_await detail::caught(
+            [&]() -> task<bool> {
+                const auto allowed = co_await registry_.allows_origin(origin);
+                co_return allowed && *allowed;
+            },
+            [](const char*) { return false; });
+    }
+
+    Store& store_;
+    detail::awaited_registry<Registry, Store> registry_;
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;

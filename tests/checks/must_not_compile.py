@@ -22,6 +22,39 @@ void use(store& s, client_list& c, issuer& i, token_keyring k, hooks h) {
 }
 """
 
+ASYNC = """
+#include <regrant/async_token_endpoint.hpp>
+#include <regrant/client_list.hpp>
+#include <regrant/memory_store.hpp>
+using namespace regrant;
+template <class T> struct task {
+    struct promise_type {
+        task get_return_object();
+        std::suspend_never initial_suspend();
+        std::suspend_never final_suspend() noexcept;
+        void return_value(T);
+        void unhandled_exception();
+    };
+    bool await_ready();
+    void await_suspend(std::coroutine_handle<>);
+    T await_resume();
+};
+template <class T> using answer = task<result<T, outage>>;
+%s
+void use(store& s, client_list& c, issuer& i, token_keyring k) {
+    async_token_endpoint endpoint(s, c, i, std::move(k));
+    (void)endpoint.respond({});
+}
+"""
+ASYNC_STORE = """struct store {
+    answer<insert_outcome> insert(const grant&);
+    answer<std::optional<grant>> find(const row_key&);
+    answer<advance_outcome> advance(const row_key&, generation, generation, instant);
+    answer<void> revoke(const row_key&);
+};
+"""
+ASYNC_ISSUER = "struct issuer { answer<minted_tokens> mint(const mint_order&); };"
+
 # name, what must not compile, what the first error line says
 CASES = [
     ("a store without advance is told its signature",
@@ -36,6 +69,15 @@ using hooks = no_hooks;""",
      STORE % """struct store : memory_store { result<grant, outage> find(const row_key&); };
 using hooks = no_hooks;""",
      "a token_store needs: result<std::optional<grant>, outage> find(const row_key&)"),
+    ("a store that answers at once is no async store, and is told so",
+     ASYNC % ("using store = memory_store;" + ASYNC_ISSUER),
+     "an async_token_store needs: task<result<std::optional<grant>, outage>> find(const row_key&)"),
+    ("an async store without revoke is told its signature",
+     ASYNC % (ASYNC_STORE.replace("    answer<void> revoke(const row_key&);\n", "") + ASYNC_ISSUER),
+     "an async_token_store needs: task<result<void, outage>> revoke(const row_key&)"),
+    ("an issuer whose task gives bare tokens is told what is needed",
+     ASYNC % (ASYNC_STORE + "struct issuer { task<minted_tokens> mint(const mint_order&); };"),
+     "an async endpoint's issuer needs: result<minted_tokens, outage> mint(const mint_order&)"),
     ("a hook with a slip in its signature is not passed over (R46)",
      STORE % """using store = memory_store;
 struct hooks { account_standing check_account(const grant&, const client&); };""",

@@ -6,13 +6,16 @@
 #include "cpp20.hpp"
 
 #include <exception>
+#include <type_traits>
 
 namespace regrant::inline v0::detail {
 
 /// Calls `act`; where anything is thrown, gives `otherwise(what)` instead.
 ///
 /// The library throws nothing of its own, but memory can run out, and a host's store or hook may throw.
-template <class Act, class Otherwise> auto caught(Act&& act, Otherwise&& otherwise) -> decltype(act()) {
+template <class Act, class Otherwise>
+    requires std::is_convertible_v<std::invoke_result_t<Otherwise&, const char*>, std::invoke_result_t<Act&>>
+auto caught(Act&& act, Otherwise&& otherwise) -> decltype(act()) {
 #if defined(__cpp_exceptions)
     try {
         return act();

@@ -2,15 +2,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../../examples/callback_endpoint.hpp"
+#include "flow_awaited.hpp"
 #include "flow_http.hpp"
 #include "flow_parts.hpp"
 
+#include <regrant/async_token_endpoint.hpp>
 #include <regrant/client_list.hpp>
 #include <regrant/registrations.hpp>
 #include <regrant/token_endpoint.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 #include <optional>
 #include <stdexcept>
@@ -87,11 +92,109 @@ inline std::optional<std::string> member(std::string_view json, std::string_view
     return std::string(json.substr(0, json.find('"')));
 }
 
+/// Who walks the steps.
+enum class driver : std::uint8_t {
+    at_once,
+    /// the store is awaited
+    awaited,
+    /// every part is
+    all_awaited,
+    /// the store calls back
+    by_hand,
+};
+
+/// What `REGRANT_DRIVER` names, so that one run of a test binary holds one driver against all tests.
+inline driver driver_in_use() {
+    const char* named = std::getenv("REGRANT_DRIVER");
+    const std::string_view name = named ? named : "at_once";
+    if (name == "awaited") return driver::awaited;
+    if (name == "all_awaited") return driver::all_awaited;
+    if (name == "by_hand") return driver::by_hand;
+    if (name != "at_once") std::abort();
+    return driver::at_once;
+}
+
+/// A staged_store that answers by calling back.
+struct calling_store {
+    staged_store& at_once;
+
+    void find(const regrant::row_key& key, const example::then<std::optional<regrant::grant>>& then) {
+        then(at_once.find(key));
+    }
+    void advance(const regrant::row_key& key, regrant::generation expected, regrant::generation following,
+                 regrant::instant at, const example::then<regrant::advance_outcome>& then) {
+        then(at_once.advance(key, expected, following, at));
+    }
+    void revoke(const regrant::row_key& key, const example::then<void>& then) { then(at_once.revoke(key)); }
+};
+
+/// One endpoint for each driver, over the same parts.
+class driven_endpoint {
+public:
+    driven_endpoint(staged_store& store, staged_registry& registry, counting_issuer& issuer, watching_hooks& hooks,
+                    scripted_random& random, std::initializer_list<std::uint8_t> key_ids,
+                    regrant::endpoint_settings settings, driver by)
+        : by_(by), store_{store}, registry_{registry}, issuer_{issuer}, hooks_{hooks}, calling_{store},
+          ring_(flow::ring(key_ids)), settings_(settings),
+          at_once_(store, registry, issuer, flow::ring(key_ids), settings, hooks, random),
+          awaited_(store_, registry, issuer, flow::ring(key_ids), settings, hooks, random),
+          all_awaited_(store_, registry_, issuer_, flow::ring(key_ids), settings, hooks_, random),
+          by_hand_{calling_, registry, issuer, ring_, settings_, hooks} {}
+
+    regrant::http_reply respond(regrant::http_request request, regrant::instant at = regrant::current_time()) {
+        switch (by_) {
+        case driver::at_once: break;
+        case driver::awaited: return awaited_.respond(std::move(request), at).run();
+        case driver::all_awaited: return all_awaited_.respond(std::move(request), at).run();
+        case driver::by_hand:
+            std::optional<regrant::http_reply> reply;
+            by_hand_.respond(std::move(request), at, [&](regrant::http_reply given) { reply = std::move(given); });
+            return std::move(*reply);
+        }
+        return at_once_.respond(std::move(request), at);
+    }
+    regrant::result<regrant::token_response, regrant::refusal> issue(const regrant::login& who,
+                                                                    regrant::instant at = regrant::current_time()) {
+        if (by_ == driver::awaited) return awaited_.issue(who, at).run();
+        if (by_ == driver::all_awaited) return all_awaited_.issue(who, at).run();
+        return at_once_.issue(who, at);
+    }
+    regrant::result<void, regrant::outage> revoke(std::string_view token) {
+        if (by_ == driver::awaited) return awaited_.revoke(token).run();
+        if (by_ == driver::all_awaited) return all_awaited_.revoke(token).run();
+        return at_once_.revoke(token);
+    }
+    regrant::result<std::size_t, regrant::outage> revoke_subject(std::string_view subject) {
+        if (by_ == driver::awaited) return awaited_.revoke_subject(subject).run();
+        if (by_ == driver::all_awaited) return all_awaited_.revoke_subject(subject).run();
+        return at_once_.revoke_subject(subject);
+    }
+
+private:
+    driver by_;
+    awaited_store<staged_store> store_;
+    awaited_registry<staged_registry> registry_;
+    awaited_issuer<counting_issuer> issuer_;
+    awaited_hooks<watching_hooks> hooks_;
+    calling_store calling_;
+    regrant::token_keyring ring_;
+    regrant::endpoint_settings settings_;
+    regrant::token_endpoint<staged_store, staged_registry, counting_issuer, watching_hooks, scripted_random> at_once_;
+    regrant::async_token_endpoint<awaited_store<staged_store>, staged_registry, counting_issuer, watching_hooks,
+                                  scripted_random>
+        awaited_;
+    regrant::async_token_endpoint<awaited_store<staged_store>, awaited_registry<staged_registry>,
+                                  awaited_issuer<counting_issuer>, awaited_hooks<watching_hooks>, scripted_random>
+        all_awaited_;
+    example::callback_endpoint<calling_store, staged_registry, counting_issuer, watching_hooks> by_hand_;
+};
+
 /// The endpoint and all its parts, at a clock that a test sets.
 struct server {
-    explicit server(regrant::endpoint_settings settings = {}, std::initializer_list<std::uint8_t> key_ids = {1})
-        : ring(flow::ring(key_ids)), endpoint(store, registry, issuer, flow::ring(key_ids), std::move(settings),
-                                              hooks, random) {}
+    explicit server(regrant::endpoint_settings settings = {}, std::initializer_list<std::uint8_t> key_ids = {1},
+                    driver by = driver_in_use())
+        : ring(flow::ring(key_ids)),
+          endpoint(store, registry, issuer, hooks, random, key_ids, std::move(settings), by) {}
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
@@ -144,7 +247,7 @@ struct server {
     watching_hooks hooks{log};
     scripted_random random{log};
     regrant::token_keyring ring;
-    regrant::token_endpoint<staged_store, staged_registry, counting_issuer, watching_hooks, scripted_random> endpoint;
+    driven_endpoint endpoint;
 };
 
 } // namespace flow

@@ -1,0 +1,56 @@
+// regrant/async_begin_family.hpp - issues the first tokens of a login over a store that is awaited.
+// floor 6
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "async_token_store.hpp"
+#include "client.hpp"
+#include "clock.hpp"
+#include "decision.hpp"
+#include "detail/awaited.hpp"
+#include "error.hpp"
+#include "lineage.hpp"
+#include "login.hpp"
+#include "policy.hpp"
+#include "random.hpp"
+#include "result.hpp"
+#include "token_keyring.hpp"
+#include "token_response.hpp"
+
+#include <utility>
+
+namespace regrant::inline v0 {
+
+/// As `begin_family`, awaited. All arguments outlive the task.
+///
+/// \param asking  the client that `who.client_id` names
+/// \param seen    filled with what was written, for the log
+/// \par Errors
+/// as `login_flow::begin`; `temporarily_unavailable` for any outage
+template <class Store, class Issuer, random_source Random>
+detail::task_like<Store, result<token_response, refusal>>
+async_begin_family(Store& store, Issuer& from, const token_keyring& keyring, const policy& rules, Random& random,
+                   const client& asking, const login& who, instant now, decision& seen) {
+    detail::awaited_issuer<Issuer, Store> issuer(from);
+    const auto unavailable = [&](reason why, outage& cause) {
+        return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
+    };
+    auto minting = login_flow::begin(keyring, rules, random, asking, who, now);
+    if (!minting) co_return unexpected(std::move(minting).error());
+
+    auto minted = co_await issuer.mint(minting->ask());
+    if (!minted) co_return unavailable(reason::issuer_unavailable, minted.error());
+    auto inserting = (*std::move(minting)).with(*std::move(minted));
+
+    const row_key key = inserting.ask().key;
+    auto inserted = co_await store.insert(inserting.ask());
+    if (!inserted) co_return unavailable(reason::store_unavailable, inserted.error());
+    auto answer = std::move(inserting).with(*inserted);
+    if (!answer) co_return unexpected(std::move(answer).error());
+    seen.row = key;
+    seen.generation = first_generation;
+    seen.written = write_kind::insert;
+    co_return answer;
+}
+
+} // namespace regrant::inline v0

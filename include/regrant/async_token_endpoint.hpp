@@ -1,0 +1,248 @@
+// regrant/async_token_endpoint.hpp - answers POST /oauth2/token over a store that is awaited.
+// floor 7
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "async_begin_family.hpp"
+#include "async_refresh_grant.hpp"
+#include "async_token_store.hpp"
+#include "client_authentication.hpp"
+#include "client.hpp"
+#include "clock.hpp"
+#include "decision.hpp"
+#include "detail/awaited.hpp"
+#include "detail/task.hpp"
+#include "endpoint_settings.hpp"
+#include "error.hpp"
+#include "hash_client_secret.hpp"
+#include "hooks.hpp"
+#include "http_reply.hpp"
+#include "http_request.hpp"
+#include "login.hpp"
+#include "random.hpp"
+#include "refresh_flow.hpp"
+#include "result.hpp"
+#include "token_keyring.hpp"
+#include "token_request.hpp"
+#include "token_response.hpp"
+
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace regrant::inline v0 {
+
+/// The token endpoint for servers that cannot wait: one awaited call per HTTP request.
+///
+///     regrant::async_token_endpoint endpoint(store, registry, issuer, std::move(keyring));
+///     regrant::http_reply reply = co_await endpoint.respond(std::move(request));
+///
+/// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
+/// store's operations return. Registry, issuer and `check_account` may answer at once or return such tasks: an issuer
+/// that signs on a pool of threads keeps half a millisecond of RSA off the event loop. All else is as in
+/// `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares them.
+///
+/// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
+/// it but what making the outermost task throws: memory may run out.
+template <class Store, class Registry, class Issuer, class Hooks = no_hooks, class Random = const system_random>
+class async_token_endpoint {
+    template <class T> using task = detail::task_like<Store, T>;
+
+public:
+    async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                         endpoint_settings settings = {})
+        requires std::is_same_v<Hooks, no_hooks> && std::is_same_v<Random, const system_random>
+        : async_token_endpoint(store, registry, issuer, std::move(keyring), std::move(settings), nobody()) {}
+
+    async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                         endpoint_settings settings, Hooks& hooks)
+        requires std::is_same_v<Random, const system_random>
+        : async_token_endpoint(store, registry, issuer, std::move(keyring), std::move(settings), hooks, system()) {}
+
+    async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
+                         endpoint_settings settings, Hooks& hooks, Random& random)
+        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+        detail::explain_async_token_store<Store>();
+        detail::explain_async_client_registry<Registry>();
+        detail::explain_async_token_issuer<Issuer>();
+        detail::explain_async_hooks<Hooks>();
+    }
+
+    /// Answers a request to the token endpoint, whatever it is.
+    ///
+    /// \param request  taken over: its text is decoded where it stands, and wiped
+    /// \param now      the one reading of the clock
+    /// \par RFC 6749 3.2, 5, 6
+    template <class S = Store> task<http_reply> respond(http_request request, instant now = current_time()) {
+        // Memory that runs out even while an error is put into words leaves a bare 503.
+        co_return co_await detail::caught([&] { return judged(std::move(request), now); },
+                                          [](const char*) { return http_reply{http_status::service_unavailable}; });
+    }
+
+    /// Issues the first tokens of a login; the host has authenticated the user, and the client where it is
+    /// confidential.
+    ///
+    /// \par Errors
+    /// as `begin_family`; `invalid_client` for an unknown client
+    template <class S = Store>
+    task<result<token_response, refusal>> issue(const login& who, instant now = current_time()) {
+        decision made{now};
+        made.client_id = who.client_id;
+        auto answer = co_await detail::caught(
+            [&]() -> task<result<token_response, refusal>> {
+                auto known = co_await registry_.find(who.client_id);
+                if (!known) co_return unavailable(reason::registry_unavailable, known.error());
+                if (!*known) co_return unexpected(refusal{reason::client_unknown});
+                co_return co_await async_begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who,
+                                                      now, made);
+            },
+            failed());
+        tell(made, answer);
+        co_return answer;
+    }
+
+    /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
+    ///
+    /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
+    template <class S = Store> task<result<void, outage>> revoke(std::string_view refresh_token) {
+        co_return co_await detail::caught(
+            [&]() -> task<result<void, outage>> {
+                auto opened = keyring_.open(refresh_token);
+                if (!opened) co_return unexpected(std::move(opened).error());
+                if (!*opened) co_return result<void, outage>();
+                co_return co_await store_.revoke((*opened)->key);
+            },
+            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+    }
+
+    /// Logs a user out everywhere: after a password change, say.
+    /// \return how many families it ended
+    template <class S = Store>
+        requires can_revoke_subject_awaited<S>
+    task<result<std::size_t, outage>> revoke_subject(std::string_view subject) {
+        co_return co_await detail::caught([&] { return store_.revoke_subject(subject); },
+                                          [](const char* what) -> result<std::size_t, outage> {
+                                              return unexpected(outage{what});
+                                          });
+    }
+
+private:
+    using answer_type = result<token_response, refusal>;
+
+    /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
+    struct visit {
+        decision made;
+        client_ptr client;
+        secret client_id;
+    };
+
+    static Hooks& nobody() noexcept {
+        static Hooks none;
+        return none;
+    }
+    static Random& system() noexcept {
+        static Random source;
+        return source;
+    }
+
+    unexpected<refusal> unavailable(reason why, outage& cause) const {
+        return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
+    }
+
+    auto failed() const {
+        return [this](const char* what) -> answer_type {
+            outage cause{what};
+            return unavailable(reason::exception_caught, cause);
+        };
+    }
+
+    task<http_reply> judged(http_request request, instant now) {
+        const secret origin(request.origin.text());
+        if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
+            co_return co_await preflight(origin.reveal());
+        const bool is_head = request.method == "HEAD";
+        visit seen{{now}, {}, {}};
+        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
+        const bool is_readable = co_await may_read(origin.reveal(), seen);
+        if (is_readable) expose_to(reply, origin.reveal());
+        // RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"
+        if (is_head) reply.body.clear();
+        tell(seen.made, answer);
+        co_return reply;
+    }
+
+    void tell(decision& made, const answer_type& answer) noexcept {
+        if (!answer) {
+            made.refused = answer.error().why;
+            made.detail = answer.error().detail;
+        }
+        detail::observe(hooks_, made);
+    }
+
+    task<answer_type> answer_to(http_request request, visit& seen, instant now) {
+        auto asked = token_request::parse(std::move(request), settings_.limits);
+        if (!asked) co_return unexpected(std::move(asked).error());
+        auto client = co_await authenticate(*asked, seen, now);
+        if (!client) co_return unexpected(std::move(client).error());
+        async_refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        co_return co_await grant.respond(refresh, now, seen.made);
+    }
+
+    task<result<authenticated_client, refusal>> authenticate(const token_request& asked, visit& seen, instant now) {
+        using namespace client_authentication;
+        auto identifying = begin(asked, now);
+        if (!identifying) co_return unexpected(std::move(identifying).error());
+        seen.client_id = secret(identifying->ask());
+        seen.made.client_id = seen.client_id.reveal();
+
+        auto known = co_await registry_.find(identifying->ask());
+        if (!known) co_return unavailable(reason::registry_unavailable, known.error());
+        seen.client = *known;
+        auto identified = (*std::move(identifying)).with(*std::move(known));
+        if (auto* refused = std::get_if<refusal>(&identified)) co_return unexpected(std::move(*refused));
+        if (auto* authenticated = std::get_if<authenticated_client>(&identified)) co_return std::move(*authenticated);
+
+        auto& proving = *std::get_if<proving_secret>(&identified);
+        auto match = match_client_secret(proving.ask());
+        if (!match) co_return unavailable(reason::crypto_unavailable, match.error());
+        co_return std::move(proving).with(*match);
+    }
+
+    task<http_reply> preflight(std::string_view origin) {
+        const bool is_known = co_await is_anybodys(origin);
+        if (is_known) co_return preflight_reply(origin);
+        co_return http_reply{http_status::no_content};
+    }
+
+    /// Until the client is known, any client's origin will do; then it must be the client's own (R115).
+    task<bool> may_read(std::string_view origin, const visit& seen) {
+        if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) co_return false;
+        if (seen.client) co_return seen.client->allows_origin(origin);
+        co_return co_await is_anybodys(origin);
+    }
+
+    /// A registry that does not answer allows nobody.
+    task<bool> is_anybodys(std::string_view origin) {
+        co_return co_await detail::caught(
+            [&]() -> task<bool> {
+                const auto allowed = co_await registry_.allows_origin(origin);
+                co_return allowed && *allowed;
+            },
+            [](const char*) { return false; });
+    }
+
+    Store& store_;
+    detail::awaited_registry<Registry, Store> registry_;
+    Issuer& issuer_;
+    token_keyring keyring_;
+    endpoint_settings settings_;
+    Hooks& hooks_;
+    Random& random_;
+};
+
+} // namespace regrant::inline v0

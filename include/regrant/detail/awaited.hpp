@@ -1,0 +1,103 @@
+// regrant/detail/awaited.hpp - parts of an async endpoint, awaited whether they answer at once or later.
+// floor 5
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../async_token_store.hpp"
+#include "../client.hpp"
+#include "../client_registry.hpp"
+#include "../error.hpp"
+#include "../grant.hpp"
+#include "../hooks.hpp"
+#include "../result.hpp"
+#include "../token_issuer.hpp"
+#include "task.hpp"
+
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+template <class Registry>
+concept async_client_registry = requires(Registry& registry, std::string_view text) {
+    { registry.find(text) } -> task_of<result<client_ptr, outage>>;
+    { registry.allows_origin(text) } -> task_of<result<bool, outage>>;
+};
+
+template <class Issuer>
+concept async_token_issuer = requires(Issuer& issuer, const mint_order& order) {
+    { issuer.mint(order) } -> task_of<result<minted_tokens, outage>>;
+};
+
+template <class Hooks>
+concept can_check_account_awaited = requires(Hooks& hooks, const grant& login, const client& asking) {
+    { hooks.check_account(login, asking) } -> task_of<result<account_standing, outage>>;
+};
+
+/// Looks clients up; most registries answer at once.
+template <class Registry, class Store> class awaited_registry {
+public:
+    explicit awaited_registry(Registry& registry) noexcept : registry_(registry) {}
+
+    task_like<Store, result<client_ptr, outage>> find(std::string_view client_id) {
+        if constexpr (client_registry<Registry>) co_return registry_.find(client_id);
+        else co_return co_await registry_.find(client_id);
+    }
+    task_like<Store, result<bool, outage>> allows_origin(std::string_view origin) {
+        if constexpr (client_registry<Registry>) co_return registry_.allows_origin(origin);
+        else co_return co_await registry_.allows_origin(origin);
+    }
+
+private:
+    Registry& registry_;
+};
+
+/// Mints tokens; one that awaits its signatures keeps RSA off the event loop.
+template <class Issuer, class Store> class awaited_issuer {
+public:
+    explicit awaited_issuer(Issuer& issuer) noexcept : issuer_(issuer) {}
+
+    task_like<Store, result<minted_tokens, outage>> mint(const mint_order& order) {
+        if constexpr (token_issuer<Issuer>) co_return issuer_.mint(order);
+        else co_return co_await issuer_.mint(order);
+    }
+
+private:
+    Issuer& issuer_;
+};
+
+/// Asks the host about an account.
+template <class Hooks, class Store> class awaited_hooks {
+public:
+    explicit awaited_hooks(Hooks& hooks) noexcept : hooks_(hooks) {}
+
+    task_like<Store, result<account_standing, outage>> check_account(const grant& login, const client& asking) {
+        if constexpr (can_check_account_awaited<Hooks>) co_return co_await hooks_.check_account(login, asking);
+        else co_return detail::check_account(hooks_, login, asking);
+    }
+
+private:
+    Hooks& hooks_;
+};
+
+template <class Hooks, class Store>
+auto check_account(awaited_hooks<Hooks, Store>& hooks, const grant& login, const client& asking) {
+    return hooks.check_account(login, asking);
+}
+
+/// As `explain_client_registry`, for parts that may be awaited.
+template <class Registry> constexpr void explain_async_client_registry() {
+    static_assert(client_registry<Registry> || async_client_registry<Registry>,
+                  "the registry of an async endpoint is a client_registry, or each of its answers is a task");
+}
+
+template <class Issuer> constexpr void explain_async_token_issuer() {
+    static_assert(token_issuer<Issuer> || async_token_issuer<Issuer>,
+                  "an async endpoint's issuer needs: result<minted_tokens, outage> mint(const mint_order&), or a task "
+                  "of that");
+}
+
+template <class Hooks> constexpr void explain_async_hooks() {
+    if constexpr (!can_check_account_awaited<Hooks>) explain_hooks<Hooks>();
+}
+
+} // namespace regrant::inline v0::detail
