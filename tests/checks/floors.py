@@ -29,7 +29,7 @@ ROOMS = {
     "fcntl.h": ["detail/sqlite.hpp", "detail/hiredis.hpp"],
     "unistd.h": ["detail/sqlite.hpp"],
     "httplib.h": ["host/httplib.hpp"],
-    "boost/*": ["host/beast*.hpp", "store/async_*.hpp"],
+    "boost/*": ["host/asio.hpp", "host/beast*.hpp", "store/async_*.hpp"],
     "restinio/*": ["host/restinio.hpp"],
     "Poco/*": ["host/poco.hpp"],
     "pistache/*": ["host/pistache.hpp"],

@@ -1,0 +1,132 @@
+// tests/examples/demo_parts.hpp - the parts of a token endpoint put together, as any host would.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <regrant/regrant.hpp>
+
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace example {
+
+inline constexpr std::string_view registrations = R"([
+    {"client_id": "TENANT_CLIENT_ID", "client_secret": "TENANT_CLIENT_SECRET",
+     "token_endpoint_auth_method": "client_secret_post", "scope": "openid profile email"},
+    {"client_id": "BASIC_CLIENT_ID", "client_secret": "a+b%c:d",
+     "token_endpoint_auth_method": "client_secret_basic", "scope": "openid profile email"},
+    {"client_id": "SPA_CLIENT_ID", "token_endpoint_auth_method": "none", "scope": "openid profile email",
+     "allowed_origins": ["https://spa.example"]}])";
+
+enum class world : std::uint8_t { real, fixed };
+
+struct options {
+    std::uint16_t port = 8080;
+    world runs_in = world::real;
+    std::string signing_key{};
+
+    regrant::instant now() const {
+        using namespace std::chrono;
+        return runs_in == world::fixed ? regrant::instant(sys_days(2026y / 1 / 1)) : regrant::current_time();
+    }
+};
+
+/// The system's random source, or one that counts.
+struct source {
+    world runs_in;
+    std::shared_ptr<std::atomic<std::uint32_t>> drawn = std::make_shared<std::atomic<std::uint32_t>>(0);
+
+    regrant::result<void, regrant::outage> fill(std::span<std::byte> to) const {
+        if (runs_in == world::real) return regrant::system_random().fill(to);
+        std::uint32_t number = ++*drawn;
+        for (std::byte& each : to) each = static_cast<std::byte>(number *= 0x9E3779B1);
+        return {};
+    }
+};
+
+inline options parse(int count, char** given) {
+    const std::span words(given, static_cast<std::size_t>(count));
+    options told;
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        const std::string_view word = words[i];
+        const std::string_view value = ++i < words.size() ? words[i] : "";
+        if (word == "--fixed" && std::ifstream(std::string(value)).good()) {
+            std::ifstream file{std::string(value)};
+            told.runs_in = world::fixed;
+            told.signing_key.assign(std::istreambuf_iterator<char>(file), {});
+        } else if (word != "--port" ||
+                   std::from_chars(value.data(), value.data() + value.size(), told.port).ec != std::errc()) {
+            std::cerr << "usage: " << words[0] << " [--port N] [--fixed KEY.pem]\n";
+            std::exit(2);
+        }
+    }
+    return told;
+}
+
+/// An example has nobody to tell.
+template <class T, class E> T must(regrant::result<T, E> made) {
+    if (made) return *std::move(made);
+    std::cerr << made.error().message << '\n';
+    std::exit(2);
+}
+
+inline std::vector<regrant::token_key> token_keys(const source& random) {
+    char bytes[32];
+    if (!random.fill(std::as_writable_bytes(std::span(bytes)))) std::exit(2);
+    std::vector<regrant::token_key> keys;
+    keys.push_back({regrant::token_key_id{1}, regrant::secret(std::string_view(bytes, sizeof bytes))});
+    return keys;
+}
+
+/// Clients, keys, store, issuer: what every endpoint is made of.
+struct demo_parts {
+    using issuer_type = regrant::jwt_issuer<regrant::signing_key, regrant::no_extra_claims, source>;
+
+    options told;
+    source random{told.runs_in};
+    regrant::memory_store store{};
+    regrant::client_list clients = must(regrant::client_list::make(must(regrant::parse_registrations(registrations))));
+    issuer_type issuer = must(issuer_type::make(
+        {"https://id.example"},
+        must(told.signing_key.empty() ? regrant::signing_key::generate()
+                                      : regrant::signing_key::from_pem(told.signing_key)),
+        {}, random));
+    regrant::no_hooks hooks{};
+
+    explicit demo_parts(options given) : told(std::move(given)) {}
+
+    regrant::token_keyring keyring() const { return must(regrant::token_keyring::make(token_keys(random))); }
+    static regrant::endpoint_settings settings() {
+        regrant::endpoint_settings settings;
+        settings.replies.cross_origin = regrant::cross_origin::on;
+        return settings;
+    }
+
+    regrant::http_reply jwks() const {
+        const regrant::jwk keys[] = {issuer.key().public_jwk()};
+        return regrant::public_document(regrant::jwks(keys));
+    }
+    static regrant::http_reply metadata() {
+        const regrant::server_metadata metadata{"https://id.example", "https://id.example/oauth2/token",
+                                                "https://id.example/oauth2/jwks", "https://id.example/login"};
+        return regrant::public_document(to_json(metadata, regrant::metadata_document::openid_configuration));
+    }
+    /// Where `listening on http://127.0.0.1:PORT` is printed, a test waits for it.
+    static void listening_on(std::uint16_t port) {
+        std::cout << "listening on http://127.0.0.1:" << port << std::endl;
+    }
+};
+
+} // namespace example
