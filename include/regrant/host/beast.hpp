@@ -192,7 +192,8 @@ private:
     }
 
     template <class Message> error_code write(Message message) {
-        return step(limits_.step, [&](auto done) { boost::beast::http::async_write(stream_, message, std::move(done)); });
+        return step(limits_.step,
+                    [&](auto done) { boost::beast::http::async_write(stream_, message, std::move(done)); });
     }
 
     /// RFC 9112 9.6: "the server SHOULD ... half-close ... continue to read from the connection".
@@ -224,7 +225,7 @@ private:
 
 /// Serves all requests of a connection and closes it; throws nothing.
 ///
-/// \param answer  called with the path of the target (`std::string_view`) and the `http_request`, gives the `http_reply`
+/// \param answer  gives an `http_reply` for the path of the target (`std::string_view`) and the `http_request`
 template <class Answer>
 void serve_connection(boost::asio::ip::tcp::socket accepted, Answer&& answer,
                       const connection_limits& limits = {}) noexcept {
