@@ -7,7 +7,7 @@
 #include <Poco/Event.h>
 #include <Poco/Net/HTTPServer.h>
 #include <Poco/Net/HTTPServerParams.h>
-#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/SocketAddress.h>
 #include <Poco/ThreadPool.h>
 
 #include <string_view>
@@ -33,9 +33,7 @@ int main(int count, char** words) {
         return route(service, path, std::move(request));
     };
 
-    Poco::Net::ServerSocket socket;
-    socket.bind(Poco::Net::SocketAddress("127.0.0.1", service.port()), true);
-    socket.listen(1024);
+    regrant::host::poco_listener socket(Poco::Net::SocketAddress("127.0.0.1", service.port()));
     Poco::ThreadPool pool(8, 256);
     Poco::Net::HTTPServerParams::Ptr params = new Poco::Net::HTTPServerParams;
     params->setMaxThreads(256);

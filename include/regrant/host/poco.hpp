@@ -14,7 +14,11 @@
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/HTTPServerSession.h>
 #include <Poco/Net/HTTPStream.h>
+#include <Poco/Net/NetException.h>
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/ServerSocketImpl.h>
 #include <Poco/Net/StreamSocket.h>
+#include <Poco/Net/StreamSocketImpl.h>
 
 #include <algorithm>
 #include <charconv>
@@ -160,14 +164,78 @@ private:
     secret text_{};
 };
 
+/// A connection that gives a request 15 s, for Poco's own timeout is for each wait: who sends a header byte by byte
+/// would hold a thread for hours. It answers in JSON what Poco refuses with a bare 400, or by hanging up without a word.
+class poco_connection : public Poco::Net::StreamSocketImpl {
+    using plain = Poco::Net::StreamSocketImpl;
+
+public:
+    explicit poco_connection(poco_socket_t accepted) : plain(accepted) { setSendTimeout(Poco::Timespan(15, 0)); }
+
+    using plain::receiveBytes;
+    using plain::sendBytes;
+
+    int receiveBytes(void* buffer, int length, int flags = 0) override {
+        const auto now = std::chrono::steady_clock::now();
+        if (!owes_answer_) last_ = now + std::chrono::seconds(15);
+        if (now > last_) throw Poco::TimeoutException();
+        const int received = plain::receiveBytes(buffer, length, flags);
+        owes_answer_ = owes_answer_ || received > 0;
+        return received;
+    }
+    int sendBytes(const void* buffer, int length, int flags = 0) override {
+        constexpr std::string_view bare = "HTTP/1.1 400 Bad Request\r\nConnection: Close\r\n\r\n";
+        owes_answer_ = false;
+        if (std::string_view(static_cast<const char*>(buffer), static_cast<std::size_t>(length)) != bare)
+            return plain::sendBytes(buffer, length, flags);
+        plain::sendBytes(refused.data(), static_cast<int>(refused.size()), flags);
+        return length;
+    }
+    void close() override {
+        try {
+            if (owes_answer_) sendBytes(refused.data(), static_cast<int>(refused.size()));
+        } catch (const std::exception&) { // nobody listens
+        }
+        plain::close();
+    }
+
+private:
+    static constexpr std::string_view refused =
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json;charset=UTF-8\r\n"
+        "Cache-Control: no-store\r\nPragma: no-cache\r\nContent-Length: 27\r\n\r\n"
+        R"({"error":"invalid_request"})";
+
+    std::chrono::steady_clock::time_point last_{};
+    bool owes_answer_ = false;
+};
+
+/// The socket to listen at: its connections are of that kind.
+class poco_listener : public Poco::Net::ServerSocket {
+public:
+    explicit poco_listener(const Poco::Net::SocketAddress& at, int backlog = 1024)
+        : Poco::Net::ServerSocket(new impl, true) {
+        bind(at, true, false); // with two arguments another server could share the port unseen
+        listen(backlog);
+    }
+
+private:
+    class impl : public Poco::Net::ServerSocketImpl {
+        Poco::Net::SocketImpl* acceptConnection(Poco::Net::SocketAddress& client) override {
+            sockaddr_storage from{};
+            socklen_t size = sizeof from;
+            const poco_socket_t accepted = ::accept(sockfd(), reinterpret_cast<sockaddr*>(&from), &size);
+            if (accepted == POCO_INVALID_SOCKET) throw Poco::Net::NetException("accept");
+            client = Poco::Net::SocketAddress(reinterpret_cast<const sockaddr*>(&from), size);
+            return new poco_connection(accepted);
+        }
+    };
+};
+
 /// Answers every request of a server: hand it to `Poco::Net::HTTPServer`.
 ///
 ///     poco_answers factory([](std::string_view path, regrant::http_request request) { ... return reply; });
 ///
-/// What Poco 1.11 does by itself and lets nobody change: it answers what it cannot parse with a 400 without a body, and
-/// a `Content-Length` that is no number by hanging up; it passes over header lines without a colon. Its
-/// `HTTPServerParams::setTimeout` is for each wait, so that who sends a header byte by byte holds a thread for long:
-/// allow many threads and few seconds.
+/// Poco 1.11 passes over header lines without a colon, and lets nobody see them.
 ///
 /// \tparam Answer  gives an `http_reply` for the path of the target and the request, from many threads at once
 template <class Answer> class poco_answers : public Poco::Net::HTTPRequestHandlerFactory {
