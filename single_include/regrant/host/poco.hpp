@@ -170,7 +170,7 @@ private:
 };
 
 /// A connection that gives a request 15 s, for Poco's own timeout is for each wait: who sends a header byte by byte
-/// would hold a thread for hours. It answers in JSON what Poco refuses with a bare 400, or by hanging up without a word.
+/// would hold a thread for hours. It answers in JSON what Poco refuses with a bare 400 or by hanging up.
 class poco_connection : public Poco::Net::StreamSocketImpl {
     using plain = Poco::Net::StreamSocketImpl;
 
