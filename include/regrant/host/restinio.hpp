@@ -148,7 +148,7 @@ template <class Answer> restinio::server_settings_t<restinio_traits> restinio_se
         return answer_request(*asked, *answer);
     });
     settings.socket_options_setter([](restinio::socket_options_t& options) {
-        // Else every second answer on a connection waits 40 ms.
+        // Else an answer in two pieces waits 40 ms.
         options.set_option(restinio::asio_ns::ip::tcp::no_delay(true));
     });
     settings.incoming_http_msg_limits(restinio::incoming_http_msg_limits_t{}
