@@ -11,7 +11,6 @@
 #include "../result.hpp"
 #include "../secret.hpp"
 
-#include <arpa/inet.h>
 #include <fcgiapp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -13,7 +13,6 @@
 
 // regrant/host/fastcgi.hpp - a request in, an answer out, for FastCGI programs behind nginx.
 
-#include <arpa/inet.h>
 #include <fcgiapp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

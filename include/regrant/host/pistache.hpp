@@ -1,0 +1,320 @@
+// regrant/host/pistache.hpp - a request in, an answer out, for Pistache 0.0.5.
+// wing
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../detail/ascii.hpp"
+#include "../form.hpp"
+#include "../http_reply.hpp"
+#include "../http_request.hpp"
+#include "../secret.hpp"
+
+#include <pistache/http.h>
+#include <pistache/http_headers.h>
+#include <pistache/peer.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace regrant::inline v0::detail {
+
+/// No header's name: a colon ends one.
+inline constexpr const char* pistache_head = ":head";
+
+/// Gives each header of a head to `take`, in the order they came; a line without a colon has no name.
+template <class Take> void each_pistache_header(std::string_view head, Take&& take) {
+    for (std::size_t at = head.find("\r\n"); at != std::string_view::npos && at + 2 < head.size();) {
+        const std::size_t next = head.find("\r\n", at + 2);
+        const std::string_view line = head.substr(at + 2, next - at - 2);
+        at = next;
+        if (line.empty()) continue;
+        const std::size_t name_size = (std::min)(line.find(':') + 1, line.size());
+        std::string_view value = line.substr(name_size);
+        value.remove_prefix((std::min)(value.find_first_not_of(" \t"), value.size()));
+        value = value.substr(0, value.find_last_not_of(" \t") + 1);
+        take(line.substr(0, name_size == 0 ? 0 : name_size - 1), value);
+    }
+}
+
+/// Takes a chunked body apart (RFC 9112 7.1). Pistache's own parser adds a CR to a body whose CRLF comes in two pieces,
+/// knows no chunk extensions, and takes a trailer for the next request.
+class pistache_chunks {
+public:
+    enum class step : std::uint8_t { size, content, behind_content, trailer, over, broken };
+
+    /// \return how much of `text` belongs to the body
+    template <class Keep> std::size_t take(std::string_view text, Keep&& keep) {
+        std::size_t at = 0;
+        while (at != text.size() && step_ < step::over) {
+            if (step_ == step::content) {
+                const std::size_t size = keep(text.substr(at, left_));
+                at += size;
+                if ((left_ -= size) == 0) step_ = step::behind_content;
+                continue;
+            }
+            line_ += text[at++];
+            if (line_.size() > 4096) step_ = step::broken;
+            if (!line_.ends_with("\r\n")) continue;
+            step_ = step_behind(std::string_view(line_).substr(0, line_.size() - 2));
+            line_.clear();
+        }
+        return at;
+    }
+
+    step at() const noexcept { return step_; }
+
+private:
+    step step_behind(std::string_view line) noexcept {
+        if (step_ == step::behind_content) return line.empty() ? step::size : step::broken;
+        if (step_ == step::trailer) return line.empty() ? step::over : step::trailer;
+        const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), left_, 16);
+        const bool ends = end == line.data() + line.size() || *end == ';' || *end == ' ';
+        return error != std::errc() || !ends ? step::broken : left_ == 0 ? step::trailer : step::content;
+    }
+
+    std::string line_{};
+    std::size_t left_ = 0;
+    step step_ = step::size;
+};
+
+/// One connection: the request that is coming in.
+struct pistache_line {
+    static constexpr const char* key = "regrant";
+
+    /// The request line with all headers, as they came.
+    std::string head{};
+    bool has_head = false;
+    bool is_chunked = false;
+    bool expects_100 = false;
+    bool closes = false;
+    /// What comes now is not looked at.
+    bool is_over = false;
+    std::size_t left = 0;
+    pistache_chunks coming{};
+    secret body{};
+
+    static std::shared_ptr<pistache_line> of(const Pistache::Tcp::Peer& peer) {
+        return std::static_pointer_cast<pistache_line>(peer.tryGetData(key));
+    }
+    bool is_whole() const noexcept { return is_chunked ? coming.at() == pistache_chunks::step::over : left == 0; }
+};
+
+} // namespace regrant::inline v0::detail
+
+namespace regrant::inline v0::host {
+
+/// The whole request.
+///
+/// Pistache keeps one of several equal headers or query parameters, in no order. What `pistache_handler` has read is
+/// exact; behind any other handler a second Authorization header goes unnoticed (R16), and bodies beyond 4096 bytes,
+/// with the headers, need `Options::maxRequestSize`. Pistache's own copies of the body are not wiped.
+inline http_request to_request(const Pistache::Http::Request& from) {
+    http_request request;
+    request.body = secret(from.body());
+    if (const auto seen = from.headers().tryGetRaw(detail::pistache_head)) {
+        const std::string head = seen->value();
+        const std::string_view line = std::string_view(head).substr(0, head.find("\r\n"));
+        request.method = line.substr(0, line.find(' '));
+        const std::string_view target = line.substr(0, line.rfind(' ')).substr(request.method.size());
+        request.query = secret(query_of(target));
+        detail::each_pistache_header(head, [&](auto name, auto value) { request.header(name, value); });
+        return request;
+    }
+    request.method = Pistache::Http::methodString(from.method());
+    request.query = secret(query_of(from.query().as_str()));
+    for (const auto& [name, header] : from.headers().rawList()) request.header(name, header.value());
+    return request;
+}
+
+/// Sends an answer, with the headers that `to` has already.
+///
+/// It is written here because Pistache would send a Content-Length with 204, or one of 0 to HEAD (RFC 9110 8.6). Behind
+/// another handler than `pistache_handler` nobody knows that it was HEAD.
+inline void send(http_reply reply, Pistache::Http::ResponseWriter to) {
+    const std::shared_ptr<Pistache::Tcp::Peer> peer = to.getPeer();
+    if (!peer) return; // has hung up
+    const auto line = detail::pistache_line::of(*peer);
+    const bool is_head = line && line->head.starts_with("HEAD ");
+    std::ostringstream text;
+    const auto code = static_cast<Pistache::Http::Code>(reply.status);
+    text << "HTTP/1.1 " << static_cast<int>(code) << ' ' << Pistache::Http::codeString(code) << "\r\n";
+    for (const auto& header : to.headers().list()) header->write(text << header->name() << ": "), text << "\r\n";
+    for (const auto& [name, value] : reply.headers) text << name << ": " << value << "\r\n";
+    if (reply.status != http_status::no_content && !(is_head && reply.body.empty()))
+        text << "Content-Length: " << reply.body.size() << "\r\n";
+    text << "\r\n";
+    if (!is_head) text << reply.body;
+    to.timeout().disarm();
+    peer->setIdle(true);
+    peer->send(Pistache::RawBuffer(text.str(), static_cast<std::size_t>(text.tellp())));
+}
+
+/// A handler whose requests are exact and whole: to be derived from in place of `Pistache::Http::Handler`. For a
+/// `Rest::Router` let `onRequest` call `router.route(request, std::move(response))`.
+///
+/// It reads from the connection itself, for Pistache's parser loses repeated headers, takes any text for a length,
+/// passes over what follows a request in one packet, and leaves the rest of a body beyond 4096 bytes to be taken for
+/// requests. Bodies may have any size; `kept_bytes` of them are passed on, which regrant answers with 413. What is no
+/// sound HTTP gets 400 in JSON, and so do the methods that Pistache does not know. `Expect: 100-continue` is answered.
+/// What `onRequest` throws becomes a 503.
+///
+/// - A header that Pistache cannot read costs your own routes all headers of the request; `to_request` has them.
+/// - Requests are to be answered before `onRequest` returns.
+/// - `Options::headerTimeout` bounds how long a request may take to come in, `keepaliveTimeout` how long a connection
+///   may idle. Their 408 is Pistache's.
+/// - Give `Options::flags(Pistache::Tcp::Options::NoDelay)`, without which answers wait for acknowledgements.
+/// - Ignore SIGPIPE: Pistache writes to connections that are gone.
+class pistache_handler : public Pistache::Http::Handler {
+public:
+    static constexpr std::size_t head_bytes = std::size_t{16} * 1024;
+    static constexpr std::size_t kept_bytes = form_limits{}.body_bytes + 1;
+
+private:
+    using peer_ptr = std::shared_ptr<Pistache::Tcp::Peer>;
+    using line_type = detail::pistache_line;
+
+    void onInput(const char* bytes, std::size_t size, const peer_ptr& peer) final {
+        auto line = line_type::of(*peer);
+        if (!line) peer->putData(line_type::key, line = std::make_shared<line_type>());
+        try {
+            for (std::string_view rest(bytes, size); !rest.empty() && !line->is_over;) {
+                rest.remove_prefix(line->has_head ? take_body(*line, rest, peer) : take_head(*line, rest, peer));
+                if (line->has_head && line->is_whole() && !line->is_over) serve(*line, peer);
+            }
+        } catch (...) {
+            refuse(*line, peer, http_status::service_unavailable, R"({"error":"temporarily_unavailable"})");
+        }
+    }
+
+    std::size_t take_head(line_type& line, std::string_view rest, const peer_ptr& peer) {
+        if (line.head.empty()) {
+            if (rest.front() == '\r' || rest.front() == '\n') return 1; // RFC 9112 2.2
+            getParser(peer)->reset(); // the time begins that headerTimeout bounds
+            peer->setIdle(false);
+        }
+        const std::size_t before = line.head.size();
+        line.head += rest.substr(0, head_bytes);
+        const std::size_t end = line.head.find("\r\n\r\n", before < 3 ? 0 : before - 3);
+        if (end == std::string::npos) {
+            if (line.head.size() >= head_bytes) refuse(line, peer);
+            return (std::min)(rest.size(), head_bytes);
+        }
+        line.head.resize(end + 4);
+        line.has_head = true;
+        const std::size_t taken = line.head.size() - before;
+        if (!read_head(line))
+            refuse(line, peer);
+        else if (line.expects_100 && taken == rest.size() && !line.is_whole())
+            peer->send(Pistache::RawBuffer("HTTP/1.1 100 Continue\r\n\r\n", 25));
+        return taken;
+    }
+
+    /// Whether it is clear where the request ends (RFC 9112 6.3).
+    static bool read_head(line_type& line) {
+        const bool is_http_1_0 = line.head.substr(0, line.head.find("\r\n")).ends_with(" HTTP/1.0");
+        line.closes = is_http_1_0;
+        int framings = 0;
+        bool is_good = true;
+        detail::each_pistache_header(line.head, [&](std::string_view name, std::string_view value) {
+            using detail::equal_but_case;
+            // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"
+            is_good = is_good && !name.empty() && name.find_first_of(" \t") == std::string_view::npos;
+            if (equal_but_case(name, "content-length")) {
+                const char* const end = value.data() + value.size();
+                const auto read = std::from_chars(value.data(), end, line.left);
+                is_good = is_good && ++framings == 1 && read.ec == std::errc() && read.ptr == end;
+            } else if (equal_but_case(name, "transfer-encoding")) {
+                line.is_chunked = true;
+                is_good = is_good && ++framings == 1 && equal_but_case(value, "chunked") && !is_http_1_0;
+            } else if (equal_but_case(name, "expect")) {
+                line.expects_100 = equal_but_case(value, "100-continue") && !is_http_1_0;
+            } else if (equal_but_case(name, "connection")) {
+                line.closes = line.closes || !equal_but_case(value, "keep-alive");
+            }
+        });
+        return is_good;
+    }
+
+    std::size_t take_body(line_type& line, std::string_view rest, const peer_ptr& peer) {
+        const auto keep = [&](std::string_view piece) {
+            line.body.append(piece.substr(0, kept_bytes - line.body.size()));
+            return piece.size();
+        };
+        const std::size_t taken = line.is_chunked ? line.coming.take(rest, keep) : keep(rest.substr(0, line.left));
+        line.left -= line.is_chunked ? 0 : taken;
+        if (line.coming.at() == detail::pistache_chunks::step::broken) refuse(line, peer);
+        return taken;
+    }
+
+    /// The request in words that Pistache's parser understands: one length, no chunks.
+    static secret plain(const line_type& line, std::string_view headers) {
+        secret text(std::string_view(line.head).substr(0, line.head.find("\r\n") + 2));
+        detail::each_pistache_header(headers, [&](std::string_view name, std::string_view value) {
+            for (const char* each : {"content-length", "transfer-encoding", "expect"})
+                if (detail::equal_but_case(name, each)) return;
+            for (const std::string_view each : {name, std::string_view(": "), value, std::string_view("\r\n")})
+                text.append(each);
+        });
+        if (!line.body.empty()) text.append("Content-Length: " + std::to_string(line.body.size()) + "\r\n");
+        text.append("\r\n");
+        text.append(line.body.reveal());
+        return text;
+    }
+
+    void serve(line_type& line, const peer_ptr& peer) {
+        // Pistache throws at a Content-Type, Accept or Cookie that it does not understand.
+        if (!pass_on(line, line.head, peer) && !pass_on(line, {}, peer)) return refuse(line, peer);
+        if (line.closes) return hang_up(line, peer);
+        line = line_type();
+    }
+
+    bool pass_on(const line_type& line, std::string_view headers, const peer_ptr& peer) {
+        constexpr auto parsed = Pistache::Http::Private::State::Done;
+        const secret text = plain(line, headers);
+        Pistache::Http::RequestParser parser(text.size() + 1);
+        try {
+            if (!parser.feed(text.reveal().data(), text.size()) || parser.parse() != parsed) return false;
+        } catch (const std::exception&) {
+            return false;
+        }
+        parser.request.headers().addRaw({detail::pistache_head, line.head});
+        parser.request.copyAddress(peer->address());
+        onRequest(parser.request, writer(line, peer));
+        return true;
+    }
+
+    Pistache::Http::ResponseWriter writer(const line_type& line, const peer_ptr& peer) {
+        using enum Pistache::Http::ConnectionControl;
+        Pistache::Http::ResponseWriter to(Pistache::Http::Version::Http11, transport(), this, peer);
+        to.headers().add<Pistache::Http::Header::Connection>(line.closes ? Close : KeepAlive);
+        return to;
+    }
+
+    void refuse(line_type& line, const peer_ptr& peer, http_status status = http_status::bad_request,
+                const char* body = R"({"error":"invalid_request"})") {
+        line.closes = true;
+        http_reply reply = detail::dressed(status);
+        reply.body = body;
+        if (!peer->isIdle()) send(std::move(reply), writer(line, peer)); // else it is answered already
+        hang_up(line, peer);
+    }
+
+    /// Pistache takes the connection down when the client hangs up, too.
+    void hang_up(line_type& line, const peer_ptr& peer) {
+        line.is_over = true;
+        transport()->flush();
+        ::shutdown(peer->fd(), SHUT_WR);
+    }
+};
+
+} // namespace regrant::inline v0::host
