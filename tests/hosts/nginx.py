@@ -344,8 +344,15 @@ def check_end(tally, program, server):
     tally.expect("the log knows requests, and no query", ("POST /oauth2/token" in log, "client" in log), (True, False))
 
 
+def check_end_while_stalled(tally, path):
+    with Program(path) as program, socket.create_connection(("127.0.0.1", program.port)):
+        time.sleep(0.2)
+        tally.expect("SIGTERM ends the program though a web server keeps a connection", program.terminate(), 0)
+
+
 def self_test(path):
     tally = Tally()
+    check_end_while_stalled(tally, path)
     with Program(path) as program, in_front_of(program.port) as server:
         check_tls(tally, server)
         check_http(tally, server)

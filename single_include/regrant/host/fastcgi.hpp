@@ -135,8 +135,15 @@ public:
     std::uint16_t number() const noexcept { return number_; }
     int socket() const noexcept { return socket_; }
 
+    /// Told by the socket itself: what libfcgi returns after `stop()` depends on an errno of before.
+    bool is_listening() const noexcept {
+        int is = 0;
+        ::socklen_t size = sizeof is;
+        return ::getsockopt(socket_, SOL_SOCKET, SO_ACCEPTCONN, &is, &size) == 0 && is != 0;
+    }
+
     /// Ends `serve_fastcgi` in all threads once each has answered what it is at; a connection that a web server keeps
-    /// open holds its thread as long as `patience`. libfcgi takes nothing more in this program.
+    /// open holds its thread for `patience` and two seconds. libfcgi takes nothing more in this program.
     void stop() const noexcept {
         FCGX_ShutdownPending();
         ::shutdown(socket_, SHUT_RDWR);
@@ -155,16 +162,15 @@ private:
 template <class Answer> void serve_fastcgi(const fastcgi_port& port, Answer answer) {
     FCGX_Request request;
     if (FCGX_InitRequest(&request, port.socket(), FCGI_FAIL_ACCEPT_ON_INTR) != 0) return;
-    while (true) {
+    while (port.is_listening()) {
         const int failed = FCGX_Accept_r(&request);
         if (failed == 0) {
             detail::caught([&] { answer(request); },
                            [&](const char*) { FCGX_PutS("Status: 503\r\nContent-Length: 0\r\n\r\n", request.out); });
             FCGX_Finish_r(&request);
-        } else if (failed == -EMFILE || failed == -ENFILE || failed == -ENOBUFS || failed == -ENOMEM) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(10)); // others will give some back
         } else if (failed != -EAGAIN && failed != -EINTR) {
-            break; // stop() was called: the socket is shut down
+            // Where descriptors or memory have run out others will give some back.
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     }
     FCGX_Free(&request, 1);
