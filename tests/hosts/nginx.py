@@ -17,6 +17,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -344,6 +345,48 @@ def check_end(tally, program, server):
     tally.expect("the log knows requests, and no query", ("POST /oauth2/token" in log, "client" in log), (True, False))
 
 
+def spoken_to(program, body, parameters):
+    """The program's answer to another web server, which speaks FastCGI as its specification, section 3, has it."""
+    def record(kind, content):
+        return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
+
+    def pair(name, value):
+        return struct.pack("!BB", len(name), len(value)) + name.encode() + value.encode()
+
+    begin, params, stdin, stdout = 1, 4, 5, 6
+    text = b"".join(pair(name, value) for name, value in parameters)
+    with socket.create_connection(("127.0.0.1", program.port), 20) as connection:
+        connection.sendall(record(begin, struct.pack("!HB5x", 1, 0)) + record(params, text) + record(params, b"") +
+                           record(stdin, body) + record(stdin, b""))
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    said = b""
+    while received:
+        _, kind, _, size, padding = struct.unpack("!BBHHBx", received[:8])
+        said += received[8:8 + size] if kind == stdout else b""
+        received = received[8 + size + padding:]
+    head, _, body = said.decode().partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def check_other_servers(tally, program):
+    body = form(**API_PAGE_CLIENT, grant_type="refresh_token", refresh_token="x").encode()
+    post = [("REQUEST_METHOD", "POST"), ("SCRIPT_NAME", TOKEN)]
+    length = [("CONTENT_LENGTH", str(len(body)))]
+    answered = (400, '{"error":"invalid_grant"}')
+    tally.expect("CONTENT_TYPE alone will do, as from Apache",
+                 spoken_to(program, body, post + length + [("CONTENT_TYPE", FORM[1])]), answered)
+    tally.expect("beside HTTP_CONTENT_TYPE it does not count",
+                 spoken_to(program, body, post + length + [("CONTENT_TYPE", "text/plain"),
+                                                           ("HTTP_CONTENT_TYPE", FORM[1])]), answered)
+    tally.expect("a body without a length is read to its end",
+                 spoken_to(program, body, post + [("CONTENT_TYPE", FORM[1])]), answered)
+    tally.expect("a body that was cut is none (9112 8)",
+                 spoken_to(program, body, post + [("CONTENT_TYPE", FORM[1]), ("CONTENT_LENGTH", str(len(body) + 1))]),
+                 (400, '{"error":"invalid_request"}'))
+
+
 def check_end_while_stalled(tally, path):
     with Program(path) as program, socket.create_connection(("127.0.0.1", program.port)):
         time.sleep(0.2)
@@ -356,6 +399,7 @@ def self_test(path):
     with Program(path) as program, in_front_of(program.port) as server:
         check_tls(tally, server)
         check_http(tally, server)
+        check_other_servers(tally, program)
         check_end(tally, program, server)
     print(f"{tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed or not tally.passed else 0

@@ -172,7 +172,7 @@ inline void send(http_reply reply, Pistache::Http::ResponseWriter to) {
 /// - Requests are to be answered before `onRequest` returns.
 /// - `Options::headerTimeout` bounds how long a request may take to come in, `keepaliveTimeout` how long a connection
 ///   may idle. Their 408 is Pistache's.
-/// - Give `Options::flags(Pistache::Tcp::Options::NoDelay)`, without which answers wait for acknowledgements.
+/// - Give `Options::flags(Tcp::Options::NoDelay)`, or an answer may wait until the one before is acknowledged.
 /// - Ignore SIGPIPE: Pistache writes to connections that are gone.
 class pistache_handler : public Pistache::Http::Handler {
 public:
