@@ -24,6 +24,7 @@ has() {
         redis-server) command -v redis-server ;;
         libboost1.81-dev) has_header boost/asio/awaitable.hpp && has_header boost/url.hpp ;; # url came with 1.81
         librestinio-dev) has_header restinio/version.hpp ;;
+        libasio-dev) has_header asio.hpp ;;
         libpoco-dev) has_header Poco/Net/HTTPServer.h ;;
         libpistache-dev) has_header pistache/version.h ;;
         libfcgi-dev) has_header fcgiapp.h ;;

@@ -71,6 +71,16 @@ private:
     }
 };
 
+/// The path of a request target, without its query. One in absolute form, as proxies send it, loses scheme and host
+/// (RFC 9112 3.2.2).
+constexpr std::string_view path_of(std::string_view target) noexcept {
+    target = target.substr(0, target.find('?'));
+    const std::size_t scheme = target.find("://");
+    if (target.starts_with('/') || scheme == std::string_view::npos) return target;
+    const std::size_t path = target.find('/', scheme + 3);
+    return path == std::string_view::npos ? "/" : target.substr(path);
+}
+
 /// The query of a request target: what stands behind its first `?`.
 constexpr std::string_view query_of(std::string_view target) noexcept {
     const std::size_t mark = target.find('?');

@@ -43,7 +43,7 @@ int main(int count, char** words) {
         try {
             if (error) throw std::system_error(error);
             std::thread([&service, &room, accepted = std::move(accepted)]() mutable {
-                regrant::host::serve_connection(
+                regrant::host::serve_connection_blocking(
                     std::move(accepted), [&service](std::string_view path, regrant::http_request request) {
                         return route(service, path, std::move(request));
                     });

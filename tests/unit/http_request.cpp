@@ -63,3 +63,13 @@ TEST_CASE("the query of a target is what its first question mark opens (R8, 3986
     static_assert(query_of("/oauth2/token?").empty());
     static_assert(query_of("").empty());
 }
+
+TEST_CASE("the path of a target is what is routed, in each of its forms (RFC 9112 3.2)") {
+    CHECK(regrant::path_of("/oauth2/token") == "/oauth2/token");
+    CHECK(regrant::path_of("/oauth2/token?a=/b") == "/oauth2/token");
+    CHECK(regrant::path_of("http://id.example/oauth2/token?x") == "/oauth2/token");
+    CHECK(regrant::path_of("http://id.example?x") == "/");
+    CHECK(regrant::path_of("/a://b/c") == "/a://b/c");
+    CHECK(regrant::path_of("*") == "*");
+    CHECK(regrant::path_of("").empty());
+}

@@ -13,8 +13,15 @@
 
 // regrant/host/beast.hpp - a request in, an answer out, for Boost.Beast.
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/optional/optional.hpp>
@@ -29,6 +36,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace regrant::inline v0::host {
@@ -124,7 +132,7 @@ inline bool is_refusable(boost::beast::error_code error) {
            error.category() == boost::beast::http::make_error_code(boost::beast::http::error::bad_method).category();
 }
 
-// --- one connection, served by one thread ---
+// --- one connection ---
 
 /// What a connection may cost.
 struct connection_limits {
@@ -137,107 +145,151 @@ struct connection_limits {
     std::uint64_t body_bytes = 1024 * 1024;
 };
 
-/// A connection that blocks its thread, with limits in time.
-///
-/// Asio's blocking reads know none: they poll forever, whatever `SO_RCVTIMEO` says. So the steps are asynchronous
-/// ones on a context of the connection's own, which its thread runs until the step is done.
-class blocking_connection {
+/// The requests of a connection, one after the other. `Answer` gives, for the path of the target
+/// (`std::string_view`) and the `http_request`, an `http_reply` or an awaitable of one.
+template <class Answer> class served_connection {
 public:
-    blocking_connection(boost::asio::ip::tcp::socket accepted, const connection_limits& limits) : limits_(limits) {
-        const auto protocol = accepted.local_endpoint().protocol();
-        stream_.socket().assign(protocol, accepted.release());
-        stream_.socket().set_option(boost::asio::ip::tcp::no_delay(true)); // else an answer in two pieces waits 40 ms
+    served_connection(boost::asio::ip::tcp::socket accepted, Answer& answer, const connection_limits& limits)
+        : stream_(std::move(accepted)), answer_(answer), limits_(limits) {
+        stream_.socket().set_option(boost::asio::ip::tcp::no_delay(true)); // else every second answer waits 40 ms
     }
 
-    template <class Answer> void serve(Answer& answer) {
-        while (serve_one(answer) == afterwards::keep_alive) {}
+    boost::asio::awaitable<void> serve() {
+        afterwards then = afterwards::keep_alive;
+        while (then == afterwards::keep_alive) then = co_await serve_one();
     }
 
 private:
+    template <class T> using task = boost::asio::awaitable<T>;
     using error_code = boost::beast::error_code;
+    using parser_type = boost::beast::http::request_parser<secret_body>;
 
-    template <class Answer> afterwards serve_one(Answer& answer) {
+    static auto noted(error_code& error) {
+        return boost::asio::redirect_error(boost::asio::use_awaitable, error);
+    }
+
+    task<afterwards> serve_one() {
         namespace http = boost::beast::http;
-        http::request_parser<secret_body> parser;
+        parser_type parser;
         parser.header_limit(limits_.header_bytes);
         parser.body_limit(limits_.body_bytes);
-        error_code error = step(
-            limits_.step, [&](auto done) { http::async_read_header(stream_, buffer_, parser, std::move(done)); });
-        if (error) return end(error, parser.get());
-        if (!is_framing_sound(parser.get())) return end(http::error::bad_transfer_encoding, parser.get());
+        error_code error;
+        stream_.expires_after(limits_.step);
+        co_await http::async_read_header(stream_, buffer_, parser, noted(error));
+        if (!error && !is_framing_sound(parser.get())) error = http::error::bad_transfer_encoding;
+        if (error) co_return co_await end(error, parser);
 
-        const std::string path(parser.get().target().substr(0, parser.get().target().find('?')));
+        const std::string path(path_of(parser.get().target()));
         http_request request = to_request(parser.get().base());
         if (boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done())
-            error = write(http::response<http::empty_body>(http::status::continue_, 11));
-        if (!error)
-            error = step(limits_.step, [&](auto done) { http::async_read(stream_, buffer_, parser, std::move(done)); });
-        if (error) return end(error, parser.get());
+            error = co_await write(http::response<http::empty_body>(http::status::continue_, 11));
+        if (!error) {
+            stream_.expires_after(limits_.step);
+            co_await http::async_read(stream_, buffer_, parser, noted(error));
+        }
+        if (error) co_return co_await end(error, parser);
         request.body = std::move(parser.get().body());
 
         const afterwards then = parser.keep_alive() ? afterwards::keep_alive : afterwards::close;
-        error = write(to_response(answered(answer, path, std::move(request)), parser.get(), then));
-        if (error || then == afterwards::close) part();
-        return error ? afterwards::close : then;
+        http_reply reply = co_await answered(path, std::move(request));
+        error = co_await write(to_response(std::move(reply), parser.get(), then));
+        if (error || then == afterwards::close) co_await part();
+        co_return error ? afterwards::close : then;
     }
 
-    template <class Answer>
-    static http_reply answered(Answer& answer, std::string_view path, http_request request) {
+    task<http_reply> answered(const std::string& path, http_request request) {
         try {
-            return answer(path, std::move(request));
+            // The stream's own timer would cut off an answer that takes its time.
+            stream_.expires_never();
+            if constexpr (std::same_as<std::invoke_result_t<Answer&, std::string_view, http_request>, http_reply>)
+                co_return answer_(path, std::move(request));
+            else
+                co_return co_await answer_(path, std::move(request));
         } catch (const std::exception&) {
-            return to_reply(refusal{reason::exception_caught});
+            co_return to_reply(refusal{reason::exception_caught});
         }
     }
 
-    template <class Fields>
-    afterwards end(error_code error, const boost::beast::http::header<true, Fields>& asked) {
-        if (is_refusable(error) && !write(to_response(refuse(error), asked, afterwards::close))) part();
-        return afterwards::close;
+    task<afterwards> end(error_code error, const parser_type& parser) {
+        if (is_refusable(error)) {
+            error = co_await write(to_response(refuse(error), parser.get(), afterwards::close));
+            if (!error) co_await part();
+        }
+        co_return afterwards::close;
     }
 
-    template <class Message> error_code write(Message message) {
-        return step(limits_.step,
-                    [&](auto done) { boost::beast::http::async_write(stream_, message, std::move(done)); });
+    template <class Message> task<error_code> write(Message message) {
+        error_code error;
+        stream_.expires_after(limits_.step);
+        co_await boost::beast::http::async_write(stream_, message, noted(error));
+        co_return error;
     }
 
     /// RFC 9112 9.6: "the server SHOULD ... half-close ... continue to read from the connection".
-    void part() {
+    task<void> part() {
         error_code error;
         stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, error);
-        const auto last = std::chrono::steady_clock::now() + limits_.farewell;
+        stream_.expires_after(limits_.farewell);
         std::array<char, 4096> passed_over;
-        while (!error)
-            error = step(last - std::chrono::steady_clock::now(), [&](auto done) {
-                stream_.async_read_some(boost::asio::buffer(passed_over), std::move(done));
-            });
+        while (!error) co_await stream_.async_read_some(boost::asio::buffer(passed_over), noted(error));
     }
 
-    template <class Start> error_code step(std::chrono::steady_clock::duration limit, Start start) {
-        error_code result;
-        stream_.expires_after(limit);
-        start([&](error_code error, std::size_t) { result = error; });
-        context_.restart();
-        context_.run();
-        return result;
-    }
-
+    boost::beast::tcp_stream stream_;
+    Answer& answer_;
     connection_limits limits_;
-    boost::asio::io_context context_{1};
-    boost::beast::tcp_stream stream_{context_};
     boost::beast::flat_buffer buffer_{};
 };
 
-/// Serves all requests of a connection and closes it; throws nothing.
+/// Serves all requests of a connection and closes it. Nothing in it waits but for the socket and for `answer`.
 ///
-/// \param answer  gives an `http_reply` for the path of the target (`std::string_view`) and the `http_request`
+///     boost::asio::co_spawn(context, regrant::host::serve_connection(std::move(socket), answer), log_what_failed);
+///
+/// \param answer  gives an `http_reply`, or an awaitable of one, for the path of the target (`std::string_view`) and
+///                the `http_request`; each connection has a copy
 template <class Answer>
-void serve_connection(boost::asio::ip::tcp::socket accepted, Answer&& answer,
-                      const connection_limits& limits = {}) noexcept {
+boost::asio::awaitable<void> serve_connection(boost::asio::ip::tcp::socket accepted, Answer answer,
+                                              connection_limits limits = {}) {
+    served_connection<Answer> connection(std::move(accepted), answer, limits);
+    co_await connection.serve();
+}
+
+/// Accepts connections and serves each, on the executor of the acceptor, until that is closed.
+/// \param answer  as for `serve_connection`
+template <class Answer>
+boost::asio::awaitable<void> serve_port(boost::asio::ip::tcp::acceptor& acceptor, Answer answer,
+                                        connection_limits limits = {}) {
+    boost::asio::steady_timer pause(acceptor.get_executor());
+    while (acceptor.is_open()) {
+        boost::beast::error_code error;
+        auto accepted = co_await acceptor.async_accept(boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error) {
+            // Out of descriptors, or the peer is gone again: some come back.
+            pause.expires_after(std::chrono::milliseconds(50));
+            co_await pause.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, error));
+            continue;
+        }
+        boost::asio::co_spawn(acceptor.get_executor(), serve_connection(std::move(accepted), answer, limits),
+                              boost::asio::detached);
+    }
+}
+
+/// As `serve_connection`, holding its thread until the connection is closed; throws nothing.
+///
+/// Asio's blocking reads know no limit in time: they poll forever, whatever `SO_RCVTIMEO` says. So this runs the
+/// awaited ones on a context of the connection's own.
+template <class Answer>
+void serve_connection_blocking(boost::asio::ip::tcp::socket accepted, Answer answer,
+                               const connection_limits& limits = {}) noexcept {
     try {
-        blocking_connection(std::move(accepted), limits).serve(answer);
+        boost::asio::io_context own(1);
+        const auto protocol = accepted.local_endpoint().protocol();
+        boost::asio::ip::tcp::socket moved(own, protocol, accepted.release());
+        // What is thrown means that the peer is gone already, or that there is no memory: the connection ends here.
+        boost::asio::co_spawn(own, serve_connection(std::move(moved), std::move(answer), limits),
+                              boost::asio::detached);
+        own.run();
     } catch (const std::exception&) {
-        // The peer is gone already, or there is no memory: either way the connection ends here.
+        // As above.
     }
 }
 
