@@ -19,30 +19,72 @@
 
 namespace regrant::inline v0 {
 
+namespace detail {
+
+/// Takes an RFC 9110 5.6.2 token off the front of a text; empty where none stands there.
+constexpr std::string_view take_token(std::string_view& text) noexcept {
+    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+    std::size_t size = 0;
+    while (size != text.size() && ((lower(text[size]) >= 'a' && lower(text[size]) <= 'z') ||
+                                   (text[size] >= '0' && text[size] <= '9') || marks.find(text[size]) != marks.npos))
+        ++size;
+    const std::string_view token = text.substr(0, size);
+    text.remove_prefix(size);
+    return token;
+}
+
+/// Takes an RFC 9110 5.6.4 quoted-string off the front of a text.
+/// \pre text starts with the quote
+/// \return whether it means "utf-8", or nothing where it does not end
+constexpr std::optional<bool> take_quoted_utf8(std::string_view& text) noexcept {
+    std::string_view wanted = "utf-8";
+    bool same = true;
+    for (text.remove_prefix(1); !text.empty() && text.front() != '"'; text.remove_prefix(1)) {
+        if (text.front() == '\\') text.remove_prefix(1);
+        if (text.empty()) return std::nullopt;
+        same = same && wanted.starts_with(lower(text.front()));
+        wanted.remove_prefix(same ? 1 : 0);
+    }
+    if (text.empty()) return std::nullopt;
+    text.remove_prefix(1);
+    return same && wanted.empty();
+}
+
+} // namespace detail
+
 /// Whether a Content-Type names application/x-www-form-urlencoded, in UTF-8 if it names a charset at all.
 ///
 /// \par RFC 9110 8.3.1: "The type and subtype tokens are case-insensitive" (R2, R3)
 constexpr bool is_form_media_type(std::string_view content_type) noexcept {
-    const auto take_piece = [&] {
-        std::string_view piece = content_type.substr(0, content_type.find(';'));
-        content_type.remove_prefix((std::min)(content_type.size(), piece.size() + 1));
-        while (!piece.empty() && (piece.front() == ' ' || piece.front() == '\t')) piece.remove_prefix(1);
-        while (!piece.empty() && (piece.back() == ' ' || piece.back() == '\t')) piece.remove_suffix(1);
-        return piece;
+    const auto skip_blanks = [&] {
+        content_type.remove_prefix((std::min)(content_type.find_first_not_of(" \t"), content_type.size()));
     };
-    if (!detail::equal_but_case(take_piece(), "application/x-www-form-urlencoded")) return false;
-    while (!content_type.empty()) {
-        const std::string_view parameter = take_piece();
-        if (parameter.empty()) continue;
-        const std::size_t equals = parameter.find('=');
-        // RFC 9110 5.6.6 has no whitespace around "=": what stands there is no name.
-        if (equals == std::string_view::npos || parameter.substr(0, equals).find_first_of(" \t") != parameter.npos)
-            return false;
-        std::string_view value = parameter.substr(equals + 1);
-        if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-        if (detail::equal_but_case(parameter.substr(0, equals), "charset") &&
-            !detail::equal_but_case(value, "utf-8"))
-            return false;
+    skip_blanks();
+    const std::string_view type = detail::take_token(content_type);
+    if (!detail::equal_but_case(type, "application") || !content_type.starts_with('/')) return false;
+    content_type.remove_prefix(1);
+    if (!detail::equal_but_case(detail::take_token(content_type), "x-www-form-urlencoded")) return false;
+    for (skip_blanks(); !content_type.empty(); skip_blanks()) {
+        if (!content_type.starts_with(';')) return false;
+        content_type.remove_prefix(1);
+        skip_blanks();
+        // RFC 9110 5.6.6: parameters = *( OWS ";" OWS [ parameter ] )
+        if (content_type.empty() || content_type.starts_with(';')) continue;
+        const std::string_view name = detail::take_token(content_type);
+        // It has no whitespace around "=".
+        if (name.empty() || !content_type.starts_with('=')) return false;
+        content_type.remove_prefix(1);
+        bool is_utf8 = false;
+        if (content_type.starts_with('"')) {
+            const auto quoted = detail::take_quoted_utf8(content_type);
+            if (!quoted) return false;
+            is_utf8 = *quoted;
+        } else {
+            const std::string_view value = detail::take_token(content_type);
+            if (value.empty()) return false;
+            is_utf8 = detail::equal_but_case(value, "utf-8");
+        }
+        if (detail::equal_but_case(name, "charset") && !is_utf8) return false;
     }
     return true;
 }

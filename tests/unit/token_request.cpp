@@ -60,7 +60,9 @@ TEST_CASE("the media type is the form's in any case, in UTF-8 if it names a char
           "application/x-www-form-urlencoded;charset=UTF-8", "application/x-www-form-urlencoded; charset=utf-8",
           "application/x-www-form-urlencoded \t; CHARSET=Utf-8", "application/x-www-form-urlencoded;charset=\"utf-8\"",
           "application/x-www-form-urlencoded;", "application/x-www-form-urlencoded; ; charset=utf-8 ;",
-          "application/x-www-form-urlencoded; boundary=x", " application/x-www-form-urlencoded "})
+          "application/x-www-form-urlencoded; boundary=x", " application/x-www-form-urlencoded ",
+          R"(application/x-www-form-urlencoded; boundary=";charset=latin1")",
+          R"(application/x-www-form-urlencoded; boundary="\";charset=latin1" ; charset="\U\TF-8")"})
         CHECK_MESSAGE(regrant::is_form_media_type(type), type);
     for (const std::string_view type :
          {"", "application/json", "multipart/form-data", "text/plain", "application/x-www-form-urlencodedx",
@@ -69,7 +71,12 @@ TEST_CASE("the media type is the form's in any case, in UTF-8 if it names a char
           "application/x-www-form-urlencoded;charset=\"latin1\"", "application/x-www-form-urlencoded;charset=",
           "application/x-www-form-urlencoded;charset=utf-8;charset=latin1",
           "application/x-www-form-urlencoded; Charset=latin1",
-          "application/x-www-form-urlencoded, application/json", "application / x-www-form-urlencoded"})
+          "application/x-www-form-urlencoded, application/json", "application / x-www-form-urlencoded",
+          R"(application/x-www-form-urlencoded; boundary="x;charset=utf-8)",
+          R"(application/x-www-form-urlencoded; boundary="x\)", "application/x-www-form-urlencoded; =x",
+          R"(application/x-www-form-urlencoded; charset="utf-")", "application/x-www-form-urlencoded; charset=\"\"",
+          R"(application/x-www-form-urlencoded; charset="utf-8"x)", "application/x-www-form-urlencoded; a=b c",
+          R"(application/x-www-form-urlencoded; charset="utf-8x")", R"(application/x-www-form-urlencoded; a=""b")"})
         CHECK_FALSE_MESSAGE(regrant::is_form_media_type(type), type);
 }
 
