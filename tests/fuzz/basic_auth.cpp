@@ -1,4 +1,4 @@
-// tests/fuzz/basic_auth.cpp - Basic credentials are read as RFC 7617 writes them: decode(encode(x)) == x, and nothing else.
+// tests/fuzz/basic_auth.cpp - Basic credentials are read as RFC 7617 writes them, and decode(encode(x)) == x.
 // SPDX-License-Identifier: MIT
 #include "plain.hpp"
 #include "target.hpp"

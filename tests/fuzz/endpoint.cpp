@@ -74,9 +74,24 @@ private:
 
     void pass_time() {
         const oracle::rules& rules = twin_.plainly.rules;
-        const oracle::millis steps[] = {1,          750,         1000,          rules.window - 1, rules.window, rules.window + 1,
-                                        10'000,     rules.idle,  rules.idle - 1, rules.absolute - 1, rules.absolute, -1,
-                                        -1000,      -30'000,     -60'000,       -60'001,          -86'400'000, 3'600'000};
+        const oracle::millis steps[] = {1,
+                                        750,
+                                        1000,
+                                        rules.window - 1,
+                                        rules.window,
+                                        rules.window + 1,
+                                        10'000,
+                                        rules.idle,
+                                        rules.idle - 1,
+                                        rules.absolute - 1,
+                                        rules.absolute,
+                                        -1,
+                                        -1000,
+                                        -30'000,
+                                        -60'000,
+                                        -60'001,
+                                        -86'400'000,
+                                        3'600'000};
         twin_.now += steps[from_.pick(std::size(steps))];
         tell("the clock says " + std::to_string(twin_.now));
     }
@@ -164,8 +179,9 @@ private:
 
     void change_weather() {
         oracle::weather& weather = twin_.plainly.weather;
-        bool* const all[] = {&weather.find_down,   &weather.advance_down, &weather.advance_unheard, &weather.revoke_down,
-                             &weather.account_down, &weather.signer_down,  &weather.registry_down};
+        bool* const all[] = {&weather.find_down,    &weather.advance_down, &weather.advance_unheard,
+                             &weather.revoke_down,  &weather.account_down, &weather.signer_down,
+                             &weather.registry_down};
         const std::size_t which = from_.pick(std::size(all));
         *all[which] = true;
         tell("fault " + std::to_string(which) + " until a request is over");
@@ -173,8 +189,9 @@ private:
 
     void meet_rival() {
         using deed = oracle::rival::deed;
-        twin_.plainly.rival = {from_.one_of(std::vector<deed>{deed::refresh, deed::refusal, deed::revocation, deed::loss}),
-                               1 + static_cast<int>(from_.pick(5))};
+        twin_.plainly.rival = {
+            from_.one_of(std::vector<deed>{deed::refresh, deed::refusal, deed::revocation, deed::loss}),
+            1 + static_cast<int>(from_.pick(5))};
         tell("a rival comes first in the next request: deed " +
              std::to_string(static_cast<int>(twin_.plainly.rival.does)) + ", times " +
              std::to_string(twin_.plainly.rival.times));
@@ -217,7 +234,8 @@ private:
                                                             "app", "machine", "a b",   "50%off",  "nobody"};
     static inline const std::vector<std::string> subjects{"alice", "bob", ""};
     static inline const std::vector<std::string> granted_scopes{
-        "openid profile", "openid", "profile email", "openid profile email a!b", "email openid", "", "openid  email", "admin"};
+        "openid profile", "openid", "profile email", "openid profile email a!b",
+        "email openid",   "",       "openid  email", "admin"};
     static inline const std::vector<oracle::millis> around{0, 1, -1, 5000, -5000};
 
     script& from_;

@@ -76,7 +76,8 @@ public:
     }
 
     oracle::request finished() {
-        for (std::size_t i = 0; fill_fields_ != 0 && fields_.size() + 2 < twin_.plainly.rules.fields + fill_fields_; ++i)
+        for (std::size_t i = 0; fill_fields_ != 0 && fields_.size() + 2 < twin_.plainly.rules.fields + fill_fields_;
+             ++i)
             fields_.push_back({"f" + std::to_string(i), "x"});
         for (const plain::field& each : fields_) {
             if (!asked_.body.empty()) asked_.body += '&';
@@ -206,7 +207,8 @@ private:
         headers_.push_back({"Access-Control-Request-Method", "POST"});
     }
 
-    static inline const std::vector<std::string> methods{"GET", "HEAD", "OPTIONS", "PUT", "post", "", "POST ", "DELETE"};
+    static inline const std::vector<std::string> methods{"GET",  "HEAD", "OPTIONS", "PUT",
+                                                         "post", "",     "POST ",   "DELETE"};
     static inline const std::vector<std::string> media_types{
         "application/x-www-form-urlencoded; charset=UTF-8", "application/x-www-form-urlencoded;charset=utf-8",
         "Application/X-WWW-Form-Urlencoded", "application/x-www-form-urlencoded; charset=\"utf-8\"",
@@ -216,22 +218,28 @@ private:
         "application/x-www-form-urlencoded; boundary=x; charset=latin1", "application/x-www-form-urlencoded;",
         "application/x-www-form-urlencoded; boundary=\";charset=latin1\"",
         "application/x-www-form-urlencoded, application/x-www-form-urlencoded"};
-    static inline const std::vector<plain::field> strangers{
-        {"resource", "https://a.example"}, {"resource", "https://b.example"}, {"foo", "bar"},   {"state", ""},
-        {"", "nameless"},                  {"resource", ""},                  {"Scope", "foo"}, {"client_secret ", "x"}};
+    static inline const std::vector<plain::field> strangers{{"resource", "https://a.example"},
+                                                            {"resource", "https://b.example"},
+                                                            {"foo", "bar"},
+                                                            {"state", ""},
+                                                            {"", "nameless"},
+                                                            {"resource", ""},
+                                                            {"Scope", "foo"},
+                                                            {"client_secret ", "x"}};
     static inline const std::vector<std::string> scopes{
-        "openid", "profile", "profile openid", "openid  profile", "", "admin", "openid\tprofile", "openid openid", " openid",
-        "openid ", "Openid", "a!b email", "a\"b", "a\\b", "email", "\xC3\xA9"};
+        "openid",  "profile", "profile openid", "openid  profile", "",     "admin", "openid\tprofile", "openid openid",
+        " openid", "openid ", "Openid",         "a!b email",       "a\"b", "a\\b",  "email",           "\xC3\xA9"};
     static inline const std::vector<std::string> ids{"web",     "spa", "basic",  "lenient", "echo",   "another", "app",
                                                      "machine", "a b", "50%off", "nobody",  "Web", "w\xC3\xA9" "b"};
-    static inline const std::vector<std::string> secrets{"s3cret", "s", "a+b%c:d", "50%", "p q", "wrong", "", "new secret"};
+    static inline const std::vector<std::string> secrets{"s3cret", "s",     "a+b%c:d", "50%",
+                                                         "p q",    "wrong", "",        "new secret"};
     static inline const std::vector<std::string> queries{
         "state=1", "client_secret=x", "a=b&refresh_token=x", "client_assertion=x", "client_id=web&grant_type=foo",
         "client%5Fsecret=x", "xclient_secret=1", "%zz&client_secret=x", "refresh%5ftoken", "Client_Secret=x", "&&=&%"};
-    static inline const std::vector<std::string> grant_types{"password", "Refresh_Token", "REFRESH_TOKEN", "refresh_token ",
-                                                             "", "client_credentials"};
-    static inline const std::vector<std::string> origins{"https://web.example", "https://spa.example", "https://evil.example",
-                                                         "null", "", "https://web.example/"};
+    static inline const std::vector<std::string> grant_types{
+        "password", "Refresh_Token", "REFRESH_TOKEN", "refresh_token ", "", "client_credentials"};
+    static inline const std::vector<std::string> origins{
+        "https://web.example", "https://spa.example", "https://evil.example", "null", "", "https://web.example/"};
 
     const twin& twin_;
     script& from_;

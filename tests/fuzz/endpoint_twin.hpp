@@ -11,7 +11,8 @@ class reader {
 public:
     explicit reader(std::string text) : text_(std::move(text)) {}
     void skip(const std::string& expected) {
-        if (text_.compare(at_, expected.size(), expected) != 0) differs("'" + text_ + "' does not go on with " + expected);
+        if (text_.compare(at_, expected.size(), expected) != 0)
+            differs("'" + text_ + "' does not go on with " + expected);
         at_ += expected.size();
     }
     std::string up_to(char mark) {
@@ -38,7 +39,8 @@ public:
 
     twin() {
         plainly.clients = {
-            {"web", {"web", oracle::method::post, oracle::mode::rotate, {{"s3cret"}}, every_word, {"https://web.example"}}},
+            {"web",
+             {"web", oracle::method::post, oracle::mode::rotate, {{"s3cret"}}, every_word, {"https://web.example"}}},
             {"another", {"another", oracle::method::post, oracle::mode::rotate, {{"s"}}, every_word}},
             {"basic", {"basic", oracle::method::basic, oracle::mode::rotate, {{"a+b%c:d"}}, every_word}},
             {"lenient", {"lenient", oracle::method::basic, oracle::mode::rotate, {{"a+b%c:d"}}, every_word}},
@@ -229,8 +231,10 @@ private:
         for (const std::string& word : expected.scope) list += (list.empty() ? "\"" : ",\"") + word + '"';
         const std::string who = R"({"sub":")" + login.subject + R"(","aud":")" + login.client_id + '"';
         const std::string iat = std::to_string(issued);
-        check_jwt(access, who + R"(,"nbf":)" + iat + R"(,"scope":[)" + list + R"(],"iss":"https:\/\/id.example","exp":)" +
-                              std::to_string(issued + 300) + R"(,"iat":)" + iat, "");
+        check_jwt(access,
+                  who + R"(,"nbf":)" + iat + R"(,"scope":[)" + list + R"(],"iss":"https:\/\/id.example","exp":)" +
+                      std::to_string(issued + 300) + R"(,"iat":)" + iat,
+                  "");
         if (has_id)
             check_jwt(id, who + R"(,"azp":")" + login.client_id + R"(","iss":"https:\/\/id.example","exp":)" +
                               std::to_string(issued + 1800) + R"(,"iat":)" + iat,

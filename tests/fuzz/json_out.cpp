@@ -1,4 +1,4 @@
-// tests/fuzz/json_out.cpp - whatever texts go into an answer, its body is JSON that means them, and its headers are clean.
+// tests/fuzz/json_out.cpp - whatever texts go into an answer, its body is JSON that means them, in clean headers.
 // SPDX-License-Identifier: MIT
 //
 // The input: fields of an answer, a newline between two.
@@ -87,7 +87,8 @@ void refuse(const std::string& realm) {
     rest = rest.substr(13, rest.size() - 14);
     std::string meant;
     for (std::size_t i = 0; i < rest.size(); ++i) {
-        fuzz::require(rest[i] != '"' && (rest[i] >= 0x20 || rest[i] < 0) && rest[i] != 0x7F, "no end and no line in it");
+        fuzz::require(rest[i] != '"' && (rest[i] >= 0x20 || rest[i] < 0) && rest[i] != 0x7F,
+                      "no end and no line in it");
         if (rest[i] == '\\') fuzz::require(++i < rest.size(), "no half pair");
         meant += rest[i];
     }

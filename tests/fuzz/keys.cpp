@@ -43,18 +43,21 @@ const std::vector<std::string>& seeds() {
             texts.push_back(written([&](BIO* to) {
                 return PEM_write_bio_PrivateKey(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
             }));
-            texts.push_back(written([&](BIO* to) { return i2d_PKCS8PrivateKey_bio(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr); }));
+            texts.push_back(written([&](BIO* to) {
+                return i2d_PKCS8PrivateKey_bio(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+            }));
             texts.push_back(written([&](BIO* to) { return i2d_PrivateKey_bio(to, key.get()); }));
             if (is_small) return;
             texts.push_back(written([&](BIO* to) {
                 return PEM_write_bio_PrivateKey_traditional(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
             }));
             texts.push_back(written([&](BIO* to) {
-                return PEM_write_bio_PrivateKey_traditional(to, key.get(), EVP_aes_128_cbc(), word, length, nullptr, nullptr);
+                return PEM_write_bio_PrivateKey_traditional(to, key.get(), EVP_aes_128_cbc(), word, length, nullptr,
+                                                            nullptr);
             }));
             texts.push_back(written([&](BIO* to) {
-                return PEM_write_bio_PKCS8PrivateKey(to, key.get(), EVP_aes_128_cbc(), passphrase.data(), length, nullptr,
-                                                     nullptr);
+                return PEM_write_bio_PKCS8PrivateKey(to, key.get(), EVP_aes_128_cbc(), passphrase.data(), length,
+                                                     nullptr, nullptr);
             }));
             texts.push_back(written([&](BIO* to) { return PEM_write_bio_PUBKEY(to, key.get()); }));
         };
@@ -105,7 +108,8 @@ bool is_slow_to_open(const std::string& pem) {
             X509_SIG_get0(sealed, &algorithm, nullptr);
             unsigned char* der = nullptr;
             const int length = i2d_X509_ALGOR(algorithm, &der);
-            for (int i = 0; i + 1 < length; ++i) slow = slow || (der[i] == 0x02 && der[i + 1] >= 3 && der[i + 1] < 0x88);
+            for (int i = 0; i + 1 < length; ++i)
+                slow = slow || (der[i] == 0x02 && der[i + 1] >= 3 && der[i + 1] < 0x88);
             OPENSSL_free(der);
             X509_SIG_free(sealed);
         }
@@ -124,7 +128,8 @@ void judge(const regrant::result<regrant::signing_key, regrant::setup_error>& ke
     const std::string& n = key->public_jwk().n;
     const std::size_t bytes = n.size() * 3 / 4;
     fuzz::require(bytes <= 1024, "at most 8192 bits");
-    fuzz::require(regrant::base64url_decode(n, std::as_writable_bytes(std::span(modulus.data(), bytes))), "n is base64url");
+    fuzz::require(regrant::base64url_decode(n, std::as_writable_bytes(std::span(modulus.data(), bytes))),
+                  "n is base64url");
     fuzz::require(bytes > 256 || (bytes == 256 && (static_cast<unsigned char>(modulus[0]) & 0x80) != 0),
                   "at least 2048 bits (R97)");
 
@@ -133,7 +138,8 @@ void judge(const regrant::result<regrant::signing_key, regrant::setup_error>& ke
     fuzz::require(key->sign(std::span(&text, 1), made).has_value(), "an accepted key signs");
     fuzz::require(made[0].size_bytes == bytes, "with as many bytes as it has");
     const auto pem = key->to_pem();
-    fuzz::require(pem.has_value() && regrant::signing_key::from_pem(pem->reveal()).has_value(), "it comes back from PEM");
+    fuzz::require(pem.has_value() && regrant::signing_key::from_pem(pem->reveal()).has_value(),
+                  "it comes back from PEM");
     const bio_ptr bio(BIO_new_mem_buf(pem->reveal().data(), static_cast<int>(pem->size())), BIO_free_all);
     const key_ptr plainly(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
     fuzz::require(plainly != nullptr && EVP_PKEY_get_bits(plainly.get()) >= 2048, "2048 bits by OpenSSL's own count");

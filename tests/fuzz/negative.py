@@ -67,7 +67,8 @@ WRONGS = [
     ("two mechanisms are accepted", "client_authentication", "R16",
      ("if (authorization.is_repeated() || request.client_secret())", "if (authorization.is_repeated())")),
     ("a semicolon in quotes ends a parameter", "token_request", "R3",
-     ("!text.empty() && text.front() != '\"'; text", "!text.empty() && text.front() != '\"' && text.front() != ';'; text")),
+     ("!text.empty() && text.front() != '\"'; text",
+      "!text.empty() && text.front() != '\"' && text.front() != ';'; text")),
     ("an escaped secret may stand in the query", "token_request", "R8",
      ("const auto name = form_decode(text.mutable_text());",
       "const result<std::string_view, form_error> name = text.reveal();")),
@@ -103,16 +104,16 @@ def judge(wrong, bare):
             text = text.replace(as_is, to_be)
         broken.write_text(text)
         launcher = ["ccache"] if shutil.which("ccache") else []
-        built = subprocess.run([*launcher, *COMPILER, f"-I{room / 'include'}", "-c", str(TOP / "tests/fuzz/endpoint.cpp"),
-                                "-o", str(room / "endpoint.o")], capture_output=True, text=True)
+        source, made, program = TOP / "tests/fuzz/endpoint.cpp", room / "endpoint.o", room / "endpoint"
+        built = subprocess.run([*launcher, *COMPILER, f"-I{room / 'include'}", "-c", source, "-o", made],
+                               capture_output=True, text=True)
         if built.returncode != 0:
             return f"FAIL {name}: does not compile\n{built.stderr[:600]}"
-        subprocess.run(["clang++", "-fsanitize=fuzzer", str(room / "endpoint.o"), "-o", str(room / "endpoint"), "-lcrypto"],
-                       check=True)
+        subprocess.run(["clang++", "-fsanitize=fuzzer", made, "-o", program, "-lcrypto"], check=True)
         (room / "corpus").mkdir()
         folders = [str(room / "corpus")] + ([] if bare else [str(TOP / "tests/fuzz/corpus/endpoint")])
         begun = time.monotonic()
-        done = subprocess.run([str(room / "endpoint"), "-max_len=300", f"-max_total_time={SECONDS}", "-timeout=30",
+        done = subprocess.run([program, "-max_len=300", f"-max_total_time={SECONDS}", "-timeout=30",
                                f"-artifact_prefix={room}/", *folders], capture_output=True, text=True, errors="replace")
         taken = time.monotonic() - begun
         found = story(done.stderr)

@@ -187,8 +187,10 @@ private:
         const auto put = [&](std::uint32_t byte) { to += static_cast<char>(byte); };
         if (point < 0x80) return put(point), true;
         if (point < 0x800) return put(0xC0 | point >> 6), put(0x80 | (point & 63)), true;
-        if (point < 0x10000) return put(0xE0 | point >> 12), put(0x80 | (point >> 6 & 63)), put(0x80 | (point & 63)), true;
-        put(0xF0 | point >> 18), put(0x80 | (point >> 12 & 63)), put(0x80 | (point >> 6 & 63)), put(0x80 | (point & 63));
+        if (point < 0x10000)
+            return put(0xE0 | point >> 12), put(0x80 | (point >> 6 & 63)), put(0x80 | (point & 63)), true;
+        put(0xF0 | point >> 18), put(0x80 | (point >> 12 & 63)), put(0x80 | (point >> 6 & 63)),
+            put(0x80 | (point & 63));
         return true;
     }
 

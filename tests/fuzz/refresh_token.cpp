@@ -95,7 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     for (const std::size_t cut : {std::size_t{28}, std::size_t{29}, std::size_t{30}}) {
         const std::string mixed = good.substr(0, cut) + second.substr(cut);
         const auto opened = first.open(mixed);
-        fuzz::require(opened.has_value() && opened->has_value() == (mixed == good || mixed == second), "no mixture (R39)");
+        fuzz::require(opened.has_value() && opened->has_value() == (mixed == good || mixed == second),
+                      "no mixture (R39)");
     }
     return 0;
 }

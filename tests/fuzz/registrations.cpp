@@ -1,5 +1,5 @@
-// tests/fuzz/registrations.cpp - whatever registrations are accepted, a plain reading of RFC 7591 gives the same clients,
-// each one safe; a text that is no JSON array of them is refused.
+// tests/fuzz/registrations.cpp - registrations that are accepted give the clients, each one safe, that a plain
+// reading of RFC 7591 gives.
 // SPDX-License-Identifier: MIT
 #include "plain_json.hpp"
 #include "target.hpp"
@@ -69,7 +69,8 @@ void is_client(const regrant::client& made, const plain::json& object) {
     const plain::json* rotates = object.member("rotate");
     const bool rotate = rotates == nullptr || rotates->truth;
     fuzz::require((made.policy.rotation() == regrant::rotation::rotate) == rotate, "the rotation");
-    fuzz::require(method != "none" || (rotate && made.secrets.empty()), "a public client rotates, without a secret (R37)");
+    fuzz::require(method != "none" || (rotate && made.secrets.empty()),
+                  "a public client rotates, without a secret (R37)");
     fuzz::require(method == "none" || !made.secrets.empty(), "a confidential one has a secret");
     are_secrets(made, object);
 
