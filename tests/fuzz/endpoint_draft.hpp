@@ -225,7 +225,8 @@ private:
                                                             {"", "nameless"},
                                                             {"resource", ""},
                                                             {"Scope", "foo"},
-                                                            {"client_secret ", "x"}};
+                                                            {"client_secret ", "x"},
+        {"foo", std::string(1, '\0')},    {"foo", "\xED\xA0\x80"}};
     static inline const std::vector<std::string> scopes{
         "openid",  "profile", "profile openid", "openid  profile", "",     "admin", "openid\tprofile", "openid openid",
         " openid", "openid ", "Openid",         "a!b email",       "a\"b", "a\\b",  "email",           "\xC3\xA9"};
