@@ -23,7 +23,8 @@ inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
     return secret_hash{*hashed};
 }
 
-/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did.
+/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether the
+/// raw text differs, which whoever sent it knows.
 /// \par Errors
 /// `outage` when OpenSSL fails
 inline result<secret_match, outage> match_client_secret(const secret_check& check) {
@@ -34,11 +35,13 @@ inline result<secret_match, outage> match_client_secret(const secret_check& chec
     };
     auto as_meant = hash_client_secret(check.presented);
     if (!as_meant) return unexpected(std::move(as_meant).error());
-    auto raw = hash_client_secret(check.presented_raw.value_or(check.presented));
-    if (!raw) return unexpected(std::move(raw).error());
-
     const bool meant_matches = matches(*as_meant);
-    const bool raw_matches = matches(*raw);
+    bool raw_matches = meant_matches;
+    if (check.presented_raw) {
+        auto raw = hash_client_secret(*check.presented_raw);
+        if (!raw) return unexpected(std::move(raw).error());
+        raw_matches = matches(*raw);
+    }
     if (meant_matches) return secret_match::as_meant;
     return raw_matches ? secret_match::raw : secret_match::neither;
 }

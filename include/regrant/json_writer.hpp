@@ -4,18 +4,66 @@
 #pragma once
 
 #include "detail/utf8.hpp"
+#include "secret.hpp"
 
+#include <array>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace regrant::inline v0 {
 
 /// How a slash is written: both forms mean the same (RFC 8259 7), and the API page's tokens escape it.
 enum class solidus : std::uint8_t { plain, escaped };
+
+namespace detail {
+
+/// Adds room at the end of a text. \return where the caller must write `size` characters
+inline char* grow(secret& text, std::size_t size) { return text.grow(size); }
+inline char* grow(std::string& text, std::size_t size) {
+    const std::size_t old_size = text.size();
+    text.resize(old_size + size);
+    return text.data() + old_size;
+}
+inline void truncate(secret& text, std::size_t size) noexcept { text.truncate(size); }
+inline void truncate(std::string& text, std::size_t size) { text.resize(size); }
+
+#if defined(__GNUC__)
+inline constexpr std::size_t block_bytes = 16;
+/// Whether sixteen bytes may stand in JSON text as they are; some rare ones are left to a closer look.
+inline bool is_plain_block(const char* from, char also_escaped) noexcept {
+    using block = signed char __attribute__((vector_size(block_bytes)));
+    block bytes;
+    std::memcpy(&bytes, from, block_bytes);
+    // Below '-' are all control bytes, the quote, and as negative numbers all that is not ASCII.
+    const block other = (bytes < '-') | (bytes == '\\') | (bytes == static_cast<signed char>(also_escaped)) | (bytes == 0x7F);
+    std::uint64_t halves[2];
+    std::memcpy(halves, &other, block_bytes);
+    return (halves[0] | halves[1]) == 0;
+}
+#else
+inline constexpr std::size_t block_bytes = 1;
+inline bool is_plain_block(const char*, char) noexcept { return false; }
+#endif
+
+/// What JSON text may hold as it is: everything, a slash where it need not be escaped, or neither.
+enum class json_kind : std::uint8_t { plain, slash, escaped };
+
+inline constexpr auto json_kinds = [] {
+    std::array<json_kind, 256> kinds{};
+    kinds.fill(json_kind::escaped);
+    for (std::size_t c = 0x20; c != 0x7F; ++c) kinds[c] = json_kind::plain;
+    kinds['"'] = kinds['\\'] = json_kind::escaped;
+    kinds['/'] = json_kind::slash;
+    return kinds;
+}();
+
+} // namespace detail
 
 /// Appends JSON to a string of the caller's. The caller opens and closes; the writer puts commas and quotes.
 ///
@@ -27,9 +75,13 @@ enum class solidus : std::uint8_t { plain, escaped };
 ///     json.end_object();              // text == R"({"sub":"alice","exp":1636449531})"
 ///
 /// The result is always valid UTF-8: a byte that is none becomes U+FFFD.
-class json_writer {
+///
+/// `Text` is a `std::string`, or a `secret` for what must be wiped.
+template <class Text> class basic_json_writer {
+    using json_writer = basic_json_writer;
+
 public:
-    explicit json_writer(std::string& to, solidus slashes = solidus::plain) noexcept : to_(to), slashes_(slashes) {}
+    explicit basic_json_writer(Text& to, solidus slashes = solidus::plain) noexcept : to_(to), slashes_(slashes) {}
 
     json_writer& begin_object() { return open('{'); }
     json_writer& end_object() { return close('}'); }
@@ -37,16 +89,13 @@ public:
     json_writer& end_array() { return close(']'); }
 
     json_writer& key(std::string_view name) {
-        separate();
-        quote(name);
-        to_ += ':';
+        quote(name, position::key);
         needs_comma_ = false;
         return *this;
     }
 
     json_writer& value(std::string_view text) {
-        separate();
-        quote(text);
+        quote(text, position::value);
         return *this;
     }
 
@@ -64,45 +113,71 @@ public:
     /// A value that is JSON already.
     json_writer& raw(std::string_view json) {
         separate();
-        to_ += json;
+        to_.append(json);
         return *this;
     }
 
 private:
     json_writer& open(char bracket) {
         separate();
-        to_ += bracket;
+        to_.push_back(bracket);
         needs_comma_ = false;
         return *this;
     }
 
     json_writer& close(char bracket) {
-        to_ += bracket;
+        to_.push_back(bracket);
         needs_comma_ = true;
         return *this;
     }
 
     void separate() {
-        if (needs_comma_) to_ += ',';
+        if (needs_comma_) to_.push_back(',');
         needs_comma_ = true;
     }
 
-    void quote(std::string_view text) {
-        to_ += '"';
-        while (!text.empty()) {
-            const std::size_t plain = plain_prefix(text);
-            to_ += text.substr(0, plain);
-            text.remove_prefix(plain);
-            if (!text.empty()) text.remove_prefix(escape(text));
+    enum class position : std::uint8_t { key, value };
+
+    void quote(std::string_view text, position at) {
+        // The comma, two quotes and the colon.
+        constexpr std::size_t most_around = 4;
+        const std::size_t begin = to_.size();
+        char* const room = detail::grow(to_, text.size() + most_around);
+        char* to = room;
+        if (std::exchange(needs_comma_, true)) *to++ = ',';
+        *to++ = '"';
+        std::size_t plain = copy_plain(text, to);
+        to += plain;
+        if (plain != text.size()) {
+            detail::truncate(to_, begin + static_cast<std::size_t>(to - room));
+            return escape_rest(text.substr(plain), at);
         }
-        to_ += '"';
+        *to++ = '"';
+        if (at == position::key) *to++ = ':';
+        detail::truncate(to_, begin + static_cast<std::size_t>(to - room));
     }
 
-    std::size_t plain_prefix(std::string_view text) const noexcept {
+    void escape_rest(std::string_view text, position at) {
+        while (!text.empty()) {
+            text.remove_prefix(escape(text));
+            char* const to = detail::grow(to_, text.size());
+            const std::size_t plain = copy_plain(text, to);
+            detail::truncate(to_, to_.size() - text.size() + plain);
+            text.remove_prefix(plain);
+        }
+        to_.append(std::string_view("\":", at == position::key ? 2 : 1));
+    }
+
+    /// Copies up to what must be escaped.
+    std::size_t copy_plain(std::string_view text, char* to) const noexcept {
         std::size_t i = 0;
-        while (i != text.size() && text[i] >= 0x20 && text[i] < 0x7F && text[i] != '"' && text[i] != '\\' &&
-               (text[i] != '/' || slashes_ == solidus::plain))
-            ++i;
+        for (; text.size() - i >= detail::block_bytes; i += detail::block_bytes) {
+            if (!detail::is_plain_block(text.data() + i, slashes_ == solidus::plain ? '"' : '/')) break;
+            std::memcpy(to + i, text.data() + i, detail::block_bytes);
+        }
+        const auto allowed = slashes_ == solidus::plain ? detail::json_kind::slash : detail::json_kind::plain;
+        for (; i != text.size() && detail::json_kinds[static_cast<unsigned char>(text[i])] <= allowed; ++i)
+            to[i] = text[i];
         return i;
     }
 
@@ -111,22 +186,26 @@ private:
         constexpr std::string_view digits = "0123456789abcdef";
         const auto byte = static_cast<unsigned char>(text[0]);
         if (byte < 0x20 || byte == 0x7F) {
-            (to_ += "\\u00") += digits[byte >> 4];
-            to_ += digits[byte & 0xF];
+            to_.append("\\u00");
+            to_.push_back(digits[byte >> 4]);
+            to_.push_back(digits[byte & 0xF]);
             return 1;
         }
         if (byte < 0x80) {
-            (to_ += '\\') += text[0];
+            to_.push_back('\\');
+            to_.push_back(text[0]);
             return 1;
         }
         const std::size_t length = detail::utf8_sequence(text);
-        to_ += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+        to_.append(length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length));
         return length == 0 ? 1 : length;
     }
 
-    std::string& to_;
+    Text& to_;
     solidus slashes_;
     bool needs_comma_ = false;
 };
+
+using json_writer = basic_json_writer<std::string>;
 
 } // namespace regrant::inline v0

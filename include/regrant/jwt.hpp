@@ -7,6 +7,7 @@
 #include "error.hpp"
 #include "json_writer.hpp"
 #include "result.hpp"
+#include "scope.hpp"
 #include "secret.hpp"
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,44 +52,72 @@ concept signer =
 /// \par RFC 7519 4
 class jwt_claims {
 public:
-    explicit jwt_claims(solidus slashes = solidus::plain) : slashes_(slashes) {}
+    explicit jwt_claims(solidus slashes = solidus::plain) : slashes_(slashes) {
+        text_.reserve(usual_token_bytes);
+        text_.push_back('{');
+    }
+    jwt_claims(const jwt_claims& other) : jwt_claims(other.slashes_) {
+        text_.truncate(0);
+        text_.append(other.text_.reveal());
+    }
+    jwt_claims(jwt_claims&&) noexcept = default;
+    jwt_claims& operator=(jwt_claims other) noexcept {
+        text_ = std::move(other.text_);
+        slashes_ = other.slashes_;
+        return *this;
+    }
+    ~jwt_claims() = default;
 
     jwt_claims& add(std::string_view name, std::string_view text) {
-        return with(name, [&](json_writer& json) { json.value(text); });
+        return with(name, [&](writer& json) { json.value(text); });
     }
     /// A number, or `true` or `false`.
     template <std::integral Value> jwt_claims& add(std::string_view name, Value value) {
-        return with(name, [&](json_writer& json) { json.value(value); });
+        return with(name, [&](writer& json) { json.value(value); });
     }
     /// A NumericDate (RFC 7519 2).
     jwt_claims& add(std::string_view name, std::chrono::sys_seconds time) {
         return add(name, std::int64_t{time.time_since_epoch().count()});
     }
     jwt_claims& add_array(std::string_view name, std::span<const std::string_view> texts) {
-        return with(name, [&](json_writer& json) {
+        return with(name, [&](writer& json) {
             json.begin_array();
             for (const std::string_view text : texts) json.value(text);
             json.end_array();
         });
     }
+    /// The words of a scope.
+    jwt_claims& add_words(std::string_view name, const scope& words) {
+        return with(name, [&](writer& json) {
+            json.begin_array();
+            words.for_each([&](std::string_view word) { json.value(word); });
+            json.end_array();
+        });
+    }
     /// A value that is JSON already.
     jwt_claims& add_json(std::string_view name, std::string_view json_text) {
-        return with(name, [&](json_writer& json) { json.raw(json_text); });
+        return with(name, [&](writer& json) { json.raw(json_text); });
     }
 
     /// The JSON object.
-    std::string json() const { return '{' + members_ + '}'; }
+    std::string json() const { return std::string(text_.reveal()) + '}'; }
 
 private:
+    using writer = basic_json_writer<secret>;
+    friend secret jwt_signing_input(std::string_view header_segment, jwt_claims claims);
+
+    /// Room for all of a token of usual claims, signed by a key of 2048 bits: the token is made where its claims stand.
+    static constexpr std::size_t usual_token_bytes = 1000;
+
     template <class Write> jwt_claims& with(std::string_view name, Write write) {
-        if (!members_.empty()) members_ += ',';
-        json_writer json(members_, slashes_);
+        if (text_.size() != 1) text_.push_back(',');
+        writer json(text_, slashes_);
         json.key(name);
         write(json);
         return *this;
     }
 
-    std::string members_;
+    secret text_;
     solidus slashes_;
 };
 
@@ -101,13 +131,22 @@ inline std::string jwt_header_segment(std::string_view key_id, std::string_view 
 }
 
 /// What is signed: header and claims, with a dot between (RFC 7515 5.1).
-inline secret jwt_signing_input(std::string_view header_segment, const jwt_claims& claims) {
-    const std::string json = claims.json();
-    secret input;
-    input.reserve(header_segment.size() + base64url_size(json.size()) + base64url_size(signature::most_bytes) + 2);
-    input.append(header_segment);
-    input.append(".");
-    base64url_encode(std::as_bytes(std::span(json)), input.grow(base64url_size(json.size())));
+inline secret jwt_signing_input(std::string_view header_segment, jwt_claims claims) {
+    constexpr std::size_t usual_signature_bytes = 256;
+    secret input = std::move(claims.text_);
+    input.push_back('}');
+    const std::size_t json_bytes = input.size();
+    const std::size_t input_bytes = header_segment.size() + 1 + base64url_size(json_bytes);
+    const std::size_t token_bytes = input_bytes + 1 + base64url_size(usual_signature_bytes);
+    // The claims step back to the end of the token's room; base64 then grows towards them and does not overtake them.
+    input.grow(token_bytes - json_bytes);
+    const std::span<char> room = input.mutable_text();
+    char* const json = room.data() + (token_bytes - json_bytes);
+    std::memmove(json, room.data(), json_bytes);
+    header_segment.copy(room.data(), header_segment.size());
+    room[header_segment.size()] = '.';
+    base64url_encode(std::as_bytes(std::span(json, json_bytes)), room.data() + header_segment.size() + 1);
+    input.truncate(input_bytes);
     return input;
 }
 
@@ -141,8 +180,8 @@ template <signer Signer> result<void, outage> sign_jwts(const Signer& with, std:
 /// the signer's outage
 /// \par RFC 7515 7.1, RFC 7518 3.3
 template <signer Signer>
-result<secret, outage> encode_jwt(const Signer& with, const jwt_claims& claims, std::string_view type = "JWT") {
-    secret token = jwt_signing_input(jwt_header_segment(with.key_id(), type), claims);
+result<secret, outage> encode_jwt(const Signer& with, jwt_claims claims, std::string_view type = "JWT") {
+    secret token = jwt_signing_input(jwt_header_segment(with.key_id(), type), std::move(claims));
     if (auto done = sign_jwts(with, std::span(&token, 1)); !done) return unexpected(std::move(done).error());
     return token;
 }

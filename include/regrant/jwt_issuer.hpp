@@ -27,7 +27,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace regrant::inline v0 {
 
@@ -63,7 +62,7 @@ struct no_extra_claims {
 ///     auto issuer = regrant::jwt_issuer<regrant::signing_key>::make({"https://id.example"}, *key);
 ///
 /// `Signer` is any `signer`, `Claims` a callable that takes the order and gives `result<extra_claims, outage>`.
-template <signer Signer, class Claims = no_extra_claims, random_source Random = system_random> class jwt_issuer {
+template <signer Signer, class Claims = no_extra_claims, random_source Random = block_random> class jwt_issuer {
 public:
     /// \par Errors
     /// no issuer; a lifetime that is not positive; profile rfc9068 without an audience; at_hash in profile ciam
@@ -97,7 +96,7 @@ public:
 
         auto access = access_claims(order, extra->access_token);
         if (!access) return unexpected(std::move(access).error());
-        std::array<secret, 2> tokens{jwt_signing_input(access_header_, *access), secret()};
+        std::array<secret, 2> tokens{jwt_signing_input(access_header_, *std::move(access)), secret()};
         const bool hashes = wants_id_token && settings_.at_hash == access_token_hash::on;
         // The hash is over the finished access token, so that one must be signed first.
         if (hashes)
@@ -105,7 +104,7 @@ public:
         if (wants_id_token) {
             auto id = id_claims(order, hashes ? tokens[0].reveal() : std::string_view(), extra->id_token);
             if (!id) return unexpected(std::move(id).error());
-            tokens[1] = jwt_signing_input(id_header_, *id);
+            tokens[1] = jwt_signing_input(id_header_, *std::move(id));
         }
         const auto unsigned_ = std::span(tokens).subspan(hashes ? 1 : 0, wants_id_token && !hashes ? 2 : 1);
         if (auto done = sign_jwts(key_, unsigned_); !done) return unexpected(std::move(done).error());
@@ -136,18 +135,16 @@ private:
         if (!id) return unexpected(std::move(id).error());
         const auto iat = issued_at(order);
         if (settings_.profile == token_profile::ciam) {
-            std::vector<std::string_view> words;
-            order.scope.for_each([&](std::string_view word) { words.push_back(word); });
             // The API page's tokens escape the slash; their first two segments are matched byte for byte.
             jwt_claims claims(solidus::escaped);
             claims.add("sub", order.login.subject())
                 .add("aud", order.client.client_id)
                 .add("nbf", iat - settings_.backdate)
-                .add_array("scope", words)
+                .add_words("scope", order.scope)
                 .add("iss", settings_.issuer)
                 .add("exp", iat + settings_.access_lifetime)
                 .add("iat", iat)
-                .add("jti", *id);
+                .add("jti", id->text());
             return with_extra(std::move(claims), extra);
         }
         jwt_claims claims;
@@ -159,7 +156,7 @@ private:
             .add("client_id", order.client.client_id)
             .add("iat", iat)
             .add("nbf", iat - settings_.backdate)
-            .add("jti", *id)
+            .add("jti", id->text())
             .add("scope", order.scope.text());
         if (order.login.auth_time) claims.add("auth_time", *order.login.auth_time);
         return with_extra(std::move(claims), extra);
@@ -180,7 +177,7 @@ private:
             .add("iss", settings_.issuer)
             .add("exp", iat + settings_.id_lifetime)
             .add("iat", iat)
-            .add("jti", *id);
+            .add("jti", id->text());
         // OIDC Core 12.2: "if the ID Token contains an auth_time Claim, its value MUST represent the time of the
         // original authentication"
         if (order.login.auth_time) claims.add("auth_time", *order.login.auth_time);

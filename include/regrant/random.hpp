@@ -7,14 +7,32 @@
 #include "error.hpp"
 #include "result.hpp"
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
+#include <utility>
+
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#endif
 
 namespace regrant::inline v0 {
+
+namespace detail {
+
+/// Another one in a forked child.
+inline long process_number() noexcept {
+#if __has_include(<unistd.h>)
+    return static_cast<long>(::getpid());
+#else
+    return 0;
+#endif
+}
+
+} // namespace detail
 
 /// A cryptographically secure source: `fill` writes every byte of `to`, or says that it cannot.
 template <class Source>
@@ -32,23 +50,70 @@ struct system_random {
     }
 };
 
-/// Makes a random UUID, 122 random bits as 36 characters.
+/// OpenSSL's public generator, drawn from in blocks: for what must be unique and may be seen, such as a `jti`.
+///
+/// Bytes that will be given out wait in memory of the thread, so nothing secret comes from here.
+struct block_random {
+    /// \par Errors
+    /// `outage` when there is no entropy
+    result<void, outage> fill(std::span<std::byte> to) const {
+        thread_local block waiting;
+        // A forked child must not give out what its parent will.
+        const auto process = detail::process_number();
+        if (to.size() > waiting.left || process != waiting.drawn_by) {
+            if (to.size() > waiting.bytes.size()) return system_random().fill(to);
+            waiting.left = 0;
+            if (!detail::public_random_bytes(waiting.bytes)) return unexpected(outage{"the random source failed"});
+            waiting.left = waiting.bytes.size();
+            waiting.drawn_by = process;
+        }
+        waiting.left -= to.size();
+        const auto given = std::span(waiting.bytes).subspan(waiting.left, to.size());
+        std::copy(given.begin(), given.end(), to.begin());
+        return {};
+    }
+
+private:
+    struct block {
+        std::array<std::byte, 512> bytes;
+        std::size_t left = 0;
+        long drawn_by = 0;
+    };
+};
+
+/// A UUID as its 36 characters.
+class uuid {
+public:
+    static constexpr std::size_t characters = 36;
+
+    /// \param bytes  its bits, in the order of RFC 9562
+    explicit uuid(std::span<const std::byte, 16> bytes) noexcept {
+        constexpr std::string_view digits = "0123456789abcdef";
+        char* to = text_.data();
+        auto from = bytes.begin();
+        for (const std::ptrdiff_t group : {4, 2, 2, 2, 6}) {
+            for (const auto end = from + group; from != end; ++from) {
+                *to++ = digits[std::to_integer<std::size_t>(*from >> 4)];
+                *to++ = digits[std::to_integer<std::size_t>(*from & std::byte{0x0F})];
+            }
+            if (from != bytes.end()) *to++ = '-';
+        }
+    }
+
+    std::string_view text() const noexcept { return {text_.data(), text_.size()}; }
+
+private:
+    std::array<char, characters> text_;
+};
+
+/// Makes a random UUID, 122 random bits.
 /// \par RFC 9562 5.4
-template <random_source Source> result<std::string, outage> random_uuid(Source& source) {
+template <random_source Source> result<uuid, outage> random_uuid(Source& source) {
     std::array<std::byte, 16> bytes;
     if (auto filled = source.fill(bytes); !filled) return unexpected(std::move(filled).error());
     bytes[6] = (bytes[6] & std::byte{0x0F}) | std::byte{0x40};
     bytes[8] = (bytes[8] & std::byte{0x3F}) | std::byte{0x80};
-
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    text.reserve(36);
-    for (std::size_t i = 0; i != bytes.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-        text += digits[std::to_integer<std::size_t>(bytes[i] >> 4)];
-        text += digits[std::to_integer<std::size_t>(bytes[i] & std::byte{0x0F})];
-    }
-    return text;
+    return uuid(bytes);
 }
 
 } // namespace regrant::inline v0

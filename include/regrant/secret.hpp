@@ -5,6 +5,7 @@
 
 #include "detail/cpp20.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -74,12 +75,7 @@ public:
     bool empty() const noexcept { return size_ == 0; }
 
     void reserve(std::size_t size_bytes) {
-        if (size_bytes <= capacity_) return;
-        auto grown = std::unique_ptr<char[]>(new char[size_bytes]);
-        if (size_ != 0) std::memcpy(grown.get(), text_.get(), size_);
-        wipe(text_.get(), capacity_);
-        text_ = std::move(grown);
-        capacity_ = size_bytes;
+        if (size_bytes > capacity_) enlarge(size_bytes);
     }
 
     void append(std::string_view text) {
@@ -87,11 +83,16 @@ public:
         std::memcpy(grow(text.size()), text.data(), text.size());
     }
 
+    /// Drops all behind the first so many bytes; they are wiped with the rest.
+    /// \pre size_bytes <= size()
+    void truncate(std::size_t size_bytes) noexcept { size_ = size_bytes; }
+
+    void push_back(char c) { *grow(1) = c; }
+
     /// Adds room at the end. \return where the caller must write `size_bytes` characters
     char* grow(std::size_t size_bytes) {
-        const std::size_t needed = size_ + size_bytes;
-        if (needed > capacity_) reserve(needed > 2 * capacity_ ? needed : 2 * capacity_);
-        return text_.get() + std::exchange(size_, needed);
+        if (size_bytes > capacity_ - size_) enlarge((std::max)(size_ + size_bytes, 2 * capacity_));
+        return text_.get() + std::exchange(size_, size_ + size_bytes);
     }
 
     /// Nothing prints a secret and nothing compares one with `==`; see `same_secret`.
@@ -99,6 +100,18 @@ public:
     friend bool operator==(const secret&, const secret&) = delete;
 
 private:
+    // Kept out of `grow`, so that appending stays small enough to be inlined.
+#if defined(__GNUC__)
+    __attribute__((noinline))
+#endif
+    void enlarge(std::size_t size_bytes) {
+        auto grown = std::unique_ptr<char[]>(new char[size_bytes]);
+        if (size_ != 0) std::memcpy(grown.get(), text_.get(), size_);
+        wipe(text_.get(), capacity_);
+        text_ = std::move(grown);
+        capacity_ = size_bytes;
+    }
+
     std::unique_ptr<char[]> text_;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;

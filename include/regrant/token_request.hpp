@@ -56,6 +56,8 @@ constexpr std::optional<bool> take_quoted_utf8(std::string_view& text) noexcept 
 ///
 /// \par RFC 9110 8.3.1: "The type and subtype tokens are case-insensitive" (R2, R3)
 constexpr bool is_form_media_type(std::string_view content_type) noexcept {
+    // As nearly all clients write it.
+    if (content_type == "application/x-www-form-urlencoded") return true;
     const auto skip_blanks = [&] {
         content_type.remove_prefix((std::min)(content_type.find_first_not_of(" \t"), content_type.size()));
     };
@@ -121,25 +123,35 @@ public:
         if (parsed->repeats_a_name("resource")) return refused(reason::parameter_repeated);
         if (has_secret(request.query.reveal())) return refused(reason::secret_in_query);
 
-        const auto grant_type = parsed->find("grant_type");
-        if (!grant_type) return refused(reason::grant_type_missing);
+        token_request asked(std::move(*parsed), std::move(request.authorization));
+        if (!asked.grant_type_) return refused(reason::grant_type_missing);
         // RFC 6749 6: grant_type "REQUIRED. Value MUST be set to "refresh_token"."
-        if (*grant_type != "refresh_token") return refused(reason::grant_type_unsupported);
+        if (*asked.grant_type_ != "refresh_token") return refused(reason::grant_type_unsupported);
         // RFC 6749 6: refresh_token "REQUIRED."
-        if (!parsed->find("refresh_token")) return refused(reason::refresh_token_missing);
-        return token_request(std::move(*parsed), std::move(request.authorization));
+        if (!asked.refresh_token_) return refused(reason::refresh_token_missing);
+        return asked;
     }
 
-    std::string_view refresh_token() const noexcept { return *form_.find("refresh_token"); }
+    std::string_view refresh_token() const noexcept { return *refresh_token_; }
     /// Nothing where the client asks for all it was granted.
-    std::optional<std::string_view> scope() const noexcept { return form_.find("scope"); }
-    std::optional<std::string_view> client_id() const noexcept { return form_.find("client_id"); }
-    std::optional<std::string_view> client_secret() const noexcept { return form_.find("client_secret"); }
+    std::optional<std::string_view> scope() const noexcept { return scope_; }
+    std::optional<std::string_view> client_id() const noexcept { return client_id_; }
+    std::optional<std::string_view> client_secret() const noexcept { return client_secret_; }
     const received_header& authorization() const noexcept { return authorization_; }
 
 private:
     token_request(form parsed, received_header authorization) noexcept
-        : form_(std::move(parsed)), authorization_(std::move(authorization)) {}
+        : form_(std::move(parsed)), authorization_(std::move(authorization)) {
+        for (const form::field& each : form_.fields()) {
+            // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
+            if (each.value.empty()) continue;
+            if (each.name == "grant_type") grant_type_ = each.value;
+            else if (each.name == "refresh_token") refresh_token_ = each.value;
+            else if (each.name == "scope") scope_ = each.value;
+            else if (each.name == "client_id") client_id_ = each.value;
+            else if (each.name == "client_secret") client_secret_ = each.value;
+        }
+    }
 
     static unexpected<refusal> refused(reason why) { return unexpected(refusal{why}); }
 
@@ -159,6 +171,8 @@ private:
 
     form form_;
     received_header authorization_;
+    // Views into the form, whose text stays where it is when the request is moved.
+    std::optional<std::string_view> grant_type_{}, refresh_token_{}, scope_{}, client_id_{}, client_secret_{};
 };
 
 } // namespace regrant::inline v0

@@ -15,6 +15,8 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -54,25 +56,87 @@ template <std::size_t Size> unsigned char* raw(std::span<std::byte, Size> bytes)
     return reinterpret_cast<unsigned char*>(bytes.data());
 }
 
-/// Fetched once: OpenSSL 3 looks an algorithm up under a lock at each implicit fetch.
-inline const EVP_MD* sha256_algorithm() noexcept {
-    static const openssl_ptr<EVP_MD, EVP_MD_free> algorithm(EVP_MD_fetch(nullptr, "SHA256", nullptr));
-    return algorithm.get();
+/// Contexts that wait to be used again, because making one costs more than what is done with it. A thread takes one for
+/// itself and gives it back; one that finds none makes its own.
+template <class Pointer> class spare_contexts {
+    using context = typename Pointer::element_type;
+
+public:
+    spare_contexts() noexcept = default;
+    /// Their owner moves only while things are built: a moved one starts anew.
+    spare_contexts(spare_contexts&&) noexcept : spare_contexts() {}
+    spare_contexts& operator=(spare_contexts&&) noexcept { return *this; }
+    ~spare_contexts() {
+        while (take()) {}
+    }
+
+    /// \return null where none is spare
+    Pointer take() const noexcept {
+        for (auto& slot : slots_)
+            if (slot.load(std::memory_order_relaxed) != nullptr)
+                if (context* spare = slot.exchange(nullptr, std::memory_order_acquire)) return Pointer(spare);
+        return {};
+    }
+
+    /// Frees it where there are enough.
+    void give_back(Pointer used) const noexcept {
+        for (auto& slot : slots_) {
+            context* nothing = nullptr;
+            if (slot.compare_exchange_strong(nothing, used.get(), std::memory_order_release)) {
+                static_cast<void>(used.release());
+                return;
+            }
+        }
+    }
+
+private:
+    static constexpr std::size_t most = 32;
+    mutable std::array<std::atomic<context*>, most> slots_{};
+};
+
+/// SHA-256 as OpenSSL 3 offers it, fetched once: at each implicit fetch it looks the algorithm up under a lock.
+struct sha256_algorithm {
+    openssl_ptr<EVP_MD, EVP_MD_free> algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+    spare_contexts<digest_context_ptr> contexts{};
+
+    static const sha256_algorithm& get() noexcept {
+        static const sha256_algorithm fetched;
+        return fetched;
+    }
+};
+
+/// For calls that fail in no state a server goes on in, and are too short for a mark: what they left goes, and what was
+/// there before with it.
+inline bool failed() noexcept {
+    ERR_clear_error();
+    return false;
 }
 
 inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> digest) noexcept {
-    const error_mark mark;
-    const EVP_MD* algorithm = sha256_algorithm();
-    return algorithm != nullptr &&
-           EVP_Digest(bytes.data(), bytes.size(), raw(digest), nullptr, algorithm, nullptr) == 1;
+    const auto& sha = sha256_algorithm::get();
+    digest_context_ptr context = sha.contexts.take();
+    if (!context) context.reset(EVP_MD_CTX_new());
+    if (!context || !sha.algorithm || EVP_DigestInit_ex2(context.get(), sha.algorithm.get(), nullptr) != 1 ||
+        EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+        EVP_DigestFinal_ex(context.get(), raw(digest), nullptr) != 1)
+        return failed();
+    sha.contexts.give_back(std::move(context));
+    return true;
 }
 
+/// For what nobody may guess.
 inline bool random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
     return RAND_priv_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
 }
 
-/// HMAC-SHA256 under one key. The keyed state is made once and copied for each text.
+/// For what may be seen, from a generator of its own.
+inline bool public_random_bytes(std::span<std::byte> bytes) noexcept {
+    const error_mark mark;
+    return RAND_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
+}
+
+/// HMAC-SHA256 under one key. The keyed state is made once and copied for each thread.
 class hmac_sha256 {
 public:
     static std::optional<hmac_sha256> make(std::span<const std::byte> key) noexcept {
@@ -88,16 +152,22 @@ public:
     }
 
     bool operator()(std::span<const std::byte> text, std::span<std::byte, 32> mac) const noexcept {
-        const error_mark mark;
-        const mac_context_ptr context(EVP_MAC_CTX_dup(keyed_.get()));
+        mac_context_ptr context = contexts_.take();
+        if (!context) context.reset(EVP_MAC_CTX_dup(keyed_.get()));
         std::size_t size = 0;
-        return context && EVP_MAC_update(context.get(), raw(text), text.size()) == 1 &&
-               EVP_MAC_final(context.get(), raw(mac), &size, mac.size()) == 1 && size == mac.size();
+        // Without a key given, init starts over under the one it has.
+        if (!context || EVP_MAC_init(context.get(), nullptr, 0, nullptr) != 1 ||
+            EVP_MAC_update(context.get(), raw(text), text.size()) != 1 ||
+            EVP_MAC_final(context.get(), raw(mac), &size, mac.size()) != 1 || size != mac.size())
+            return failed();
+        contexts_.give_back(std::move(context));
+        return true;
     }
 
 private:
     explicit hmac_sha256(mac_context_ptr keyed) noexcept : keyed_(std::move(keyed)) {}
     mac_context_ptr keyed_;
+    spare_contexts<mac_context_ptr> contexts_;
 };
 
 /// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
@@ -146,14 +216,16 @@ public:
 
     /// \return the size of the signature in bytes, 0 where OpenSSL fails
     std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
+        std::array<std::byte, 32> digest;
+        if (!sha256(text, digest)) return 0;
         const error_mark mark;
-        const digest_context_ptr context(EVP_MD_CTX_new());
+        pkey_context_ptr context = signers_.take();
+        if (!context) context = new_signer();
         std::size_t size = signature.size();
-        const bool signed_ =
-            context &&
-            EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) == 1 &&
-            EVP_DigestSign(context.get(), raw(signature), &size, raw(text), text.size()) == 1;
-        return signed_ ? size : 0;
+        if (!context || EVP_PKEY_sign(context.get(), raw(signature), &size, raw(std::span(digest)), digest.size()) != 1)
+            return 0;
+        signers_.give_back(std::move(context));
+        return size;
     }
 
     bool verify(std::span<const std::byte> text, std::span<const std::byte> signature) const noexcept {
@@ -168,6 +240,17 @@ public:
 private:
     rsa_key() noexcept = default;
     explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
+
+    /// RFC 8017 8.2.1; for many signatures, one at a time.
+    pkey_context_ptr new_signer() const noexcept {
+        const EVP_MD* algorithm = sha256_algorithm::get().algorithm.get();
+        pkey_context_ptr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
+        if (!context || algorithm == nullptr || EVP_PKEY_sign_init(context.get()) != 1 ||
+            EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1 ||
+            EVP_PKEY_CTX_set_signature_md(context.get(), algorithm) != 1)
+            context.reset();
+        return context;
+    }
 
     static bio_ptr memory(std::string_view text) noexcept {
         return bio_ptr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -192,6 +275,7 @@ private:
     }
 
     pkey_ptr key_;
+    spare_contexts<pkey_context_ptr> signers_;
 };
 
 } // namespace regrant::inline v0::detail

@@ -1,0 +1,161 @@
+// tests/bench/smoke.cpp - what a refresh costs, in what does not depend on time: allocations, calls, instructions.
+// SPDX-License-Identifier: MIT
+//
+//   regrant_smoke               the tests
+//   regrant_smoke --measure X   runs X a few times, for instructions.py to count under callgrind
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include "scene.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <new>
+#include <string>
+#include <string_view>
+
+namespace {
+
+// --- counting allocators: the library's through operator new, OpenSSL's through its own hooks ---
+
+bool counting = false;
+std::size_t news = 0;
+std::size_t openssl_allocations = 0;
+
+void* openssl_malloc(std::size_t size, const char*, int) {
+    if (counting) ++openssl_allocations;
+    return std::malloc(size);
+}
+void* openssl_realloc(void* old, std::size_t size, const char*, int) {
+    if (counting) ++openssl_allocations;
+    return std::realloc(old, size);
+}
+void openssl_free(void* memory, const char*, int) { std::free(memory); }
+
+struct tally {
+    std::size_t library;
+    std::size_t openssl;
+};
+
+/// What an act allocates. \pre it has been done before, so that all that is made once is made
+template <class Act> tally allocations(Act act) {
+    news = openssl_allocations = 0;
+    counting = true;
+    act();
+    counting = false;
+    return {news, openssl_allocations};
+}
+
+} // namespace
+
+// Not in a namespace, as the language wants it.
+void* operator new(std::size_t size) {
+    if (counting) ++news;
+    if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+    throw std::bad_alloc();
+}
+// Inlined, its free() would look to the compiler like a mismatch.
+__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+// --- what is measured: functions whose names callgrind can find ---
+
+namespace {
+
+using regrant::http_reply;
+using regrant::http_request;
+using regrant::http_status;
+using null_scene = bench::scene<bench::null_signer>;
+
+template <class Scene> http_reply refreshed(Scene& on, std::string& token) {
+    http_reply reply = on.endpoint().respond(bench::post(bench::refresh_body(token)));
+    token = bench::member(reply.body, "refresh_token");
+    return reply;
+}
+
+} // namespace
+
+#define MEASURED extern "C" __attribute__((noinline)) void
+
+MEASURED measured_refresh(null_scene& scene, http_request& request, http_reply& reply) {
+    reply = scene.endpoint().respond(std::move(request));
+}
+
+MEASURED measured_jwt_input(std::string_view header, regrant::secret& input) {
+    using namespace std::chrono_literals;
+    const std::chrono::sys_seconds iat(1636449231s);
+    const std::string_view words[] = {"openid"};
+    regrant::jwt_claims claims(regrant::solidus::escaped);
+    claims.add("sub", "MOCK_USERNAME")
+        .add("aud", bench::client_id)
+        .add("nbf", iat)
+        .add_array("scope", words)
+        .add("iss", "https://TENANT.PORTAL.DOMAIN")
+        .add("exp", iat + 300s)
+        .add("iat", iat)
+        .add("jti", "5a18f141-e341-4338-85d6-b4e41a867765");
+    input = regrant::jwt_signing_input(header, std::move(claims));
+}
+
+/// What SHA-256 is called in an OpenSSL without symbols, is what all of this is spent in.
+MEASURED measured_sha256(std::span<const std::byte> bytes, regrant::digest& made) { made = *regrant::sha256(bytes); }
+
+namespace {
+
+constexpr int measured_times = 100;
+
+int measure(std::string_view name) {
+    if (name == "refresh") {
+        null_scene scene({});
+        std::string token = scene.log_in();
+        for (int i = 0; i != measured_times; ++i) {
+            http_request request = bench::post(bench::refresh_body(token));
+            http_reply reply;
+            // The first one makes what is made once.
+            if (i == 0) reply = scene.endpoint().respond(std::move(request));
+            else measured_refresh(scene, request, reply);
+            token = bench::member(reply.body, "refresh_token");
+            if (reply.status != http_status::ok) return 1;
+        }
+        return 0;
+    }
+    if (name == "jwt_input") {
+        const std::string header = regrant::jwt_header_segment(bench::null_signer().key_id(), "JWT");
+        regrant::secret input;
+        for (int i = 1; i != measured_times; ++i) measured_jwt_input(header, input);
+        return 0;
+    }
+    if (name == "sha256") {
+        const std::vector<std::byte> bytes(100'000);
+        regrant::digest made{};
+        measured_sha256(bytes, made);
+        return 0;
+    }
+    return 2;
+}
+
+} // namespace
+
+TEST_CASE("trace") {
+    bench::scene<regrant::signing_key> scene(bench::must(regrant::signing_key::generate()));
+    std::string token = scene.log_in();
+    for (int i = 0; i != 4; ++i) refreshed(scene, token);
+    http_request request = bench::post(bench::refresh_body(token));
+    http_reply reply;
+    const tally t = allocations([&] { reply = scene.endpoint().respond(std::move(request)); });
+    MESSAGE(t.library, " ", t.openssl);
+    CHECK(reply.status == http_status::ok);
+    CHECK(reply.body.size() > 1000);
+}
+
+int main(int count, char** words) {
+    if (count == 3 && std::string_view(words[1]) == "--measure") return measure(words[2]);
+    if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1) return 2;
+    return doctest::Context(count, words).run();
+}
