@@ -3,16 +3,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "detail/block.hpp"
 #include "detail/utf8.hpp"
 #include "result.hpp"
 #include "secret.hpp"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -39,82 +38,152 @@ struct form_limits {
 
 namespace detail {
 
-constexpr int hex_digit(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+/// What a byte of form text is.
+enum class form_byte : std::uint8_t { plain, plus, percent, equals, ampersand, nul, not_ascii };
+
+inline constexpr auto form_bytes = [] {
+    std::array<form_byte, 256> kinds{};
+    kinds['+'] = form_byte::plus;
+    kinds['%'] = form_byte::percent;
+    kinds['='] = form_byte::equals;
+    kinds['&'] = form_byte::ampersand;
+    kinds['\0'] = form_byte::nul;
+    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::not_ascii;
+    return kinds;
+}();
+
+inline constexpr auto hex_values = [] {
+    std::array<std::uint16_t, 256> values{};
+    // Shifted by four bits it still is above every byte.
+    values.fill(0xFFF);
+    for (std::uint16_t i = 0; i != 10; ++i) values[static_cast<std::size_t>('0' + i)] = i;
+    for (std::uint16_t i = 0; i != 6; ++i)
+        values[static_cast<std::size_t>('a' + i)] = values[static_cast<std::size_t>('A' + i)] =
+            static_cast<std::uint16_t>(10 + i);
+    return values;
+}();
+
+// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
+// its value, so that the fields need no memory but their text's own.
+inline constexpr char split_mark = '\xFF';
+inline constexpr char end_mark = '\0';
+
+enum class form_shape : std::uint8_t {
+    /// names with values, between marks
+    fields,
+    /// one name or value
+    text,
+};
+
+/// How many pieces between `&` are no empty ones.
+inline std::size_t count_pieces(std::string_view text) noexcept {
+    std::size_t count = 0;
+    while (true) {
+        text.remove_prefix((std::min)(text.find_first_not_of('&'), text.size()));
+        if (text.empty()) return count;
+        ++count;
+        text.remove_prefix((std::min)(text.find('&'), text.size()));
+    }
 }
 
-/// Decodes form text to where it stands, or to an earlier place in the same buffer.
-class form_decoder {
-public:
-    explicit form_decoder(std::span<char> text) noexcept : from_(text.data()), end_(from_ + text.size()), to_(text.data()) {}
+/// Decodes form text where it stands.
+/// \return the size of what it means
+template <form_shape Shape>
+result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t most_fields) noexcept {
+    constexpr bool is_form = Shape == form_shape::fields;
+    char* to = text.data();
+    const char* from = to;
+    const char* const end = from + text.size();
+    // Where the name or value that is being decoded begins.
+    const char* part = to;
+    std::size_t fields = 0;
+    bool in_value = false, is_ascii = true;
 
-    bool at_end() const noexcept { return from_ == end_; }
-    /// Only where there is a next one.
-    bool next_is(char c) const noexcept { return from_ != end_ && *from_ == c; }
-    void skip() noexcept { ++from_; }
-    /// \pre no more was written than read
-    void write(char c) noexcept { *to_++ = c; }
-    /// Where the next character will be written.
-    char* written() const noexcept { return to_; }
+    // What they need is passed, not captured, so that it can stay in registers.
+    const auto begin_of_piece = [](const char* at, const char* last) {
+        while (is_form && at != last && *at == '&') ++at;
+        return at;
+    };
+    const auto is_good = [](const char* first, const char* last) {
+        return is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
+    };
+    // The limits come first, wherever the fault is.
+    const auto fault = [most_fields](form_error error, std::string_view rest, std::size_t before) {
+        const std::size_t following = count_pieces(rest.substr((std::min)(rest.find('&'), rest.size())));
+        return unexpected(is_form && before + following > most_fields ? form_error::too_many_fields : error);
+    };
+    const auto rest = [end](const char* at) { return std::string_view(at, static_cast<std::size_t>(end - at)); };
 
-    /// Decodes up to one of the marks, or to the end.
-    template <char... Marks> std::optional<form_error> decode() noexcept {
-        char* const begin = to_;
-        bool is_ascii = true;
-        while (true) {
-            copy_plain<Marks...>();
-            if (from_ == end_ || ((*from_ == Marks) || ...)) break;
-            char c = *from_++;
-            if (c == '+') {
-                c = ' ';
-            } else if (c == '%') {
-                const int high = end_ - from_ >= 2 ? hex_digit(from_[0]) : -1;
-                const int low = high >= 0 ? hex_digit(from_[1]) : -1;
-                if (low < 0) return form_error::malformed_escape;
-                c = static_cast<char>(high * 16 + low);
-                from_ += 2;
+    from = begin_of_piece(from, end);
+    if (from != end) fields = 1;
+    if (is_form && fields > most_fields) return unexpected(form_error::too_many_fields);
+    while (from != end) {
+        switch (form_bytes[static_cast<unsigned char>(*from)]) {
+        case form_byte::plain: {
+            // Most stretches are short; one that is not will be long.
+            const char* const near = from + (std::min)(end - from, std::ptrdiff_t{block_bytes});
+            do *to++ = *from++;
+            while (from != near && form_bytes[static_cast<unsigned char>(*from)] == form_byte::plain);
+            if (from != near) continue;
+            // The few plain ones below ',' are left to the closer look.
+            for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear_block(from, ',', '='); to += block_bytes) {
+                copy_block(from, to);
+                from += block_bytes;
             }
-            if (c == '\0') return form_error::nul_byte;
-            is_ascii = is_ascii && static_cast<unsigned char>(c) < 0x80;
-            *to_++ = c;
+            continue;
         }
-        const std::string_view decoded(begin, static_cast<std::size_t>(to_ - begin));
-        if (!is_ascii && !is_utf8(decoded)) return form_error::invalid_utf8;
-        return std::nullopt;
-    }
-
-private:
-    /// Copies what means itself, eight bytes at a time; may stop short of the first one that does not.
-    template <char... Marks> void copy_plain() noexcept {
-        constexpr bool equals_is_plain = ((Marks != '=') && ...);
-        constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
-        while (end_ - from_ >= 8) {
-            std::uint64_t eight = 0;
-            std::memcpy(&eight, from_, 8);
-            // A byte below ',' is encoded or encodes something, but for a few rare ones; one above ASCII is to be
-            // checked. Either sets its top bit. A subtraction borrows only behind such a byte.
-            std::uint64_t other = (eight - ',' * each) | eight;
-            if constexpr (!equals_is_plain) other |= (eight ^ '=' * each) - each;
-            other &= top;
-            if (other != 0) {
-                const int plain = std::endian::native == std::endian::little ? std::countr_zero(other) / 8
-                                                                             : std::countl_zero(other) / 8;
-                for (int i = 0; i != plain; ++i) *to_++ = *from_++;
-                return;
+        case form_byte::not_ascii:
+            is_ascii = false;
+            do *to++ = *from++;
+            while (from != end && form_bytes[static_cast<unsigned char>(*from)] == form_byte::not_ascii);
+            continue;
+        case form_byte::plus:
+            *to++ = ' ';
+            ++from;
+            continue;
+        case form_byte::percent: {
+            const bool whole = end - from >= 3;
+            const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
+            const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
+            const unsigned byte = high << 4 | low;
+            if (byte > 0xFF) return fault(form_error::malformed_escape, rest(from), fields);
+            if (byte == 0) return fault(form_error::nul_byte, rest(from), fields);
+            is_ascii = is_ascii && byte < 0x80;
+            *to++ = static_cast<char>(byte);
+            from += 3;
+            continue;
+        }
+        case form_byte::equals:
+            if (is_form && !std::exchange(in_value, true)) {
+                if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+                *to++ = split_mark;
+                part = to;
+                is_ascii = true;
+            } else {
+                *to++ = '=';
             }
-            std::memcpy(to_, &eight, 8);
-            from_ += 8;
-            to_ += 8;
+            ++from;
+            continue;
+        case form_byte::ampersand:
+            if (!is_form) {
+                *to++ = *from++;
+                continue;
+            }
+            if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+            from = begin_of_piece(from, end);
+            if (from == end) break;
+            if (++fields > most_fields) return unexpected(form_error::too_many_fields);
+            *to++ = end_mark;
+            part = to;
+            in_value = false;
+            is_ascii = true;
+            continue;
+        case form_byte::nul: return fault(form_error::nul_byte, rest(from), fields);
         }
     }
-
-    const char* from_;
-    const char* end_;
-    char* to_;
-};
+    if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+    return static_cast<std::size_t>(to - text.data());
+}
 
 } // namespace detail
 
@@ -126,9 +195,9 @@ private:
 /// `form_error::malformed_escape`, `invalid_utf8`, `nul_byte`; `text` is then half decoded
 /// \par RFC 6749 Appendix B
 inline result<std::string_view, form_error> form_decode(std::span<char> text) noexcept {
-    detail::form_decoder decoder(text);
-    if (auto fault = decoder.decode()) return unexpected(*fault);
-    return std::string_view(text.data(), static_cast<std::size_t>(decoder.written() - text.data()));
+    const auto size = detail::decode_form<detail::form_shape::text>(text, 0);
+    if (!size) return unexpected(size.error());
+    return std::string_view(text.data(), *size);
 }
 
 /// A parsed form. It owns its text, which is wiped with it, and decodes it where it stands.
@@ -152,26 +221,11 @@ public:
     /// see `form_error`; the limits come first
     static result<form, form_error> parse(secret body, form_limits limits = {}) {
         if (body.size() > limits.body_bytes) return unexpected(form_error::too_large);
-        if (count_pieces(body.reveal(), limits.fields) > limits.fields) return unexpected(form_error::too_many_fields);
-
         form parsed(std::move(body));
-        detail::form_decoder decoder(parsed.body_.mutable_text());
-        while (!decoder.at_end()) {
-            if (decoder.next_is('&')) {
-                decoder.skip();
-                continue;
-            }
-            if (auto fault = decoder.decode<'=', '&'>()) return unexpected(*fault);
-            if (decoder.next_is('=')) {
-                decoder.skip();
-                decoder.write(split_mark);
-                if (auto fault = decoder.decode<'&'>()) return unexpected(*fault);
-            }
-            if (decoder.at_end()) break;
-            decoder.skip();
-            decoder.write(end_mark);
-        }
-        parsed.size_ = static_cast<std::size_t>(decoder.written() - parsed.body_.reveal().data());
+        const auto size =
+            detail::decode_form<detail::form_shape::fields>(parsed.body_.mutable_text(), limits.fields);
+        if (!size) return unexpected(size.error());
+        parsed.body_.truncate(*size);
         return parsed;
     }
 
@@ -192,12 +246,12 @@ public:
             iterator() noexcept = default;
             field operator*() const noexcept {
                 const std::string_view text = rest_.substr(0, size_);
-                const std::size_t split = (std::min)(text.find(split_mark), size_);
+                const std::size_t split = (std::min)(text.find(detail::split_mark), size_);
                 return {text.substr(0, split), text.substr((std::min)(split + 1, size_))};
             }
             iterator& operator++() noexcept {
                 rest_.remove_prefix((std::min)(size_ + 1, rest_.size()));
-                size_ = (std::min)(rest_.find(end_mark), rest_.size());
+                size_ = (std::min)(rest_.find(detail::end_mark), rest_.size());
                 return *this;
             }
             iterator operator++(int) noexcept { return std::exchange(*this, ++iterator(*this)); }
@@ -208,7 +262,7 @@ public:
         private:
             friend field_range;
             explicit iterator(std::string_view rest) noexcept
-                : rest_(rest), size_((std::min)(rest.find(end_mark), rest.size())) {}
+                : rest_(rest), size_((std::min)(rest.find(detail::end_mark), rest.size())) {}
             std::string_view rest_{};
             std::size_t size_ = 0;
         };
@@ -223,7 +277,7 @@ public:
     };
 
     /// All fields, empty ones too.
-    field_range fields() const noexcept { return field_range(body_.reveal().substr(0, size_)); }
+    field_range fields() const noexcept { return field_range(body_.reveal()); }
 
     /// The first value of a name. \return nothing where it is absent or empty
     /// \par RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
@@ -257,25 +311,7 @@ public:
 private:
     explicit form(secret body) noexcept : body_(std::move(body)) {}
 
-    /// \return how many pieces are no empty ones, as far as the limit and one more
-    static std::size_t count_pieces(std::string_view text, std::size_t limit) noexcept {
-        std::size_t count = 0;
-        while (count <= limit) {
-            text.remove_prefix((std::min)(text.find_first_not_of('&'), text.size()));
-            if (text.empty()) break;
-            ++count;
-            text.remove_prefix((std::min)(text.find('&'), text.size()));
-        }
-        return count;
-    }
-
-    // Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused: so the fields need no memory but
-    // the body's own.
-    static constexpr char split_mark = '\xFF';
-    static constexpr char end_mark = '\0';
-
     secret body_;
-    std::size_t size_ = 0;
 };
 
 } // namespace regrant::inline v0

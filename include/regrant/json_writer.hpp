@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "detail/block.hpp"
 #include "detail/utf8.hpp"
 #include "secret.hpp"
 
@@ -11,7 +12,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,24 +32,6 @@ inline char* grow(std::string& text, std::size_t size) {
 }
 inline void truncate(secret& text, std::size_t size) noexcept { text.truncate(size); }
 inline void truncate(std::string& text, std::size_t size) { text.resize(size); }
-
-#if defined(__GNUC__)
-inline constexpr std::size_t block_bytes = 16;
-/// Whether sixteen bytes may stand in JSON text as they are; some rare ones are left to a closer look.
-inline bool is_plain_block(const char* from, char also_escaped) noexcept {
-    using block = signed char __attribute__((vector_size(block_bytes)));
-    block bytes;
-    std::memcpy(&bytes, from, block_bytes);
-    // Below '-' are all control bytes, the quote, and as negative numbers all that is not ASCII.
-    const block other = (bytes < '-') | (bytes == '\\') | (bytes == static_cast<signed char>(also_escaped)) | (bytes == 0x7F);
-    std::uint64_t halves[2];
-    std::memcpy(halves, &other, block_bytes);
-    return (halves[0] | halves[1]) == 0;
-}
-#else
-inline constexpr std::size_t block_bytes = 1;
-inline bool is_plain_block(const char*, char) noexcept { return false; }
-#endif
 
 /// What JSON text may hold as it is: everything, a slash where it need not be escaped, or neither.
 enum class json_kind : std::uint8_t { plain, slash, escaped };
@@ -172,8 +154,9 @@ private:
     std::size_t copy_plain(std::string_view text, char* to) const noexcept {
         std::size_t i = 0;
         for (; text.size() - i >= detail::block_bytes; i += detail::block_bytes) {
-            if (!detail::is_plain_block(text.data() + i, slashes_ == solidus::plain ? '"' : '/')) break;
-            std::memcpy(to + i, text.data() + i, detail::block_bytes);
+            // Below '-' are the control bytes, the quote and a few plain ones, which are left to the closer look.
+            if (!detail::is_clear_block(text.data() + i, '-', '\\', slashes_ == solidus::plain ? '\\' : '/', '\x7F')) break;
+            detail::copy_block(text.data() + i, to + i);
         }
         const auto allowed = slashes_ == solidus::plain ? detail::json_kind::slash : detail::json_kind::plain;
         for (; i != text.size() && detail::json_kinds[static_cast<unsigned char>(text[i])] <= allowed; ++i)
