@@ -11,6 +11,14 @@ has() {
     case $1 in
         git | g++ | cmake | meson | pkg-config | python3 | curl | openssl | sqlite3) command -v "$1" ;;
         clang) command -v clang++ ;;
+        valgrind) command -v valgrind ;;
+        nodejs) command -v node ;;
+        npm) command -v npm ;;
+        libjwt-dev) has_header jwt.h ;;
+        libcjose-dev) has_header cjose/cjose.h ;;
+        liburiparser-dev) has_header uriparser/Uri.h ;;
+        libboost-url1.81-dev) has_header boost/url.hpp && [ -n "$(find /usr/lib /usr/local/lib -name 'libboost_url.*')" ] ;;
+        nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
         clang-tidy) command -v clang-tidy ;;
         ninja-build) command -v ninja ;;
         libssl-dev) has_header openssl/evp.h ;;

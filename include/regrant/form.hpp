@@ -10,8 +10,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -68,6 +70,16 @@ inline constexpr auto hex_values = [] {
 inline constexpr char split_mark = '\xFF';
 inline constexpr char end_mark = '\0';
 
+/// How many of eight bytes are plain from the first on; may stop early at one of the few plain ones below ','.
+inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
+    constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, from, 8);
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a borrow.
+    const std::uint64_t other = ((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & top;
+    return (std::endian::native == std::endian::little ? std::countr_zero(other) : std::countl_zero(other)) / 8;
+}
+
 enum class form_shape : std::uint8_t {
     /// names with values, between marks
     fields,
@@ -120,16 +132,26 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     while (from != end) {
         switch (form_bytes[static_cast<unsigned char>(*from)]) {
         case form_byte::plain: {
-            // Most stretches are short; one that is not will be long.
-            const char* const near = from + (std::min)(end - from, std::ptrdiff_t{block_bytes});
-            do *to++ = *from++;
-            while (from != near && form_bytes[static_cast<unsigned char>(*from)] == form_byte::plain);
-            if (from != near) continue;
-            // The few plain ones below ',' are left to the closer look.
-            for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear_block(from, ',', '='); to += block_bytes) {
-                copy_block(from, to);
-                from += block_bytes;
+            const auto next_is_plain = [&] {
+                return from != end && form_bytes[static_cast<unsigned char>(*from)] == form_byte::plain;
+            };
+            *to++ = *from++;
+            if (!next_is_plain()) continue;
+            std::ptrdiff_t run = 8;
+            for (int words = 0; words != 3 && run == 8 && end - from >= 8; ++words) {
+                run = plain_of_eight(from);
+                // Up to the first escape everything stands where it belongs.
+                if (to != from) std::copy_n(from, run, to);
+                from += run;
+                to += run;
             }
+            // A long stretch goes on, most likely.
+            if (run == 8)
+                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear_block(from, ',', '='); to += block_bytes) {
+                    if (to != from) copy_block(from, to);
+                    from += block_bytes;
+                }
+            while (next_is_plain()) *to++ = *from++;
             continue;
         }
         case form_byte::not_ascii:

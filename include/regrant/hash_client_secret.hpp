@@ -23,8 +23,8 @@ inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
     return secret_hash{*hashed};
 }
 
-/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether the
-/// raw text differs, which whoever sent it knows.
+/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It
+/// tells whether the raw text differs, which whoever sent it knows.
 /// \par Errors
 /// `outage` when OpenSSL fails
 inline result<secret_match, outage> match_client_secret(const secret_check& check) {

@@ -155,7 +155,8 @@ private:
         std::size_t i = 0;
         for (; text.size() - i >= detail::block_bytes; i += detail::block_bytes) {
             // Below '-' are the control bytes, the quote and a few plain ones, which are left to the closer look.
-            if (!detail::is_clear_block(text.data() + i, '-', '\\', slashes_ == solidus::plain ? '\\' : '/', '\x7F')) break;
+            const char slash = slashes_ == solidus::plain ? '\\' : '/';
+            if (!detail::is_clear_block(text.data() + i, '-', '\\', slash, '\x7F')) break;
             detail::copy_block(text.data() + i, to + i);
         }
         const auto allowed = slashes_ == solidus::plain ? detail::json_kind::slash : detail::json_kind::plain;

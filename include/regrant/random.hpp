@@ -4,6 +4,7 @@
 #pragma once
 
 #include "detail/openssl.hpp"
+#include "detail/process.hpp"
 #include "error.hpp"
 #include "result.hpp"
 
@@ -15,24 +16,7 @@
 #include <string_view>
 #include <utility>
 
-#if __has_include(<unistd.h>)
-#include <unistd.h>
-#endif
-
 namespace regrant::inline v0 {
-
-namespace detail {
-
-/// Another one in a forked child.
-inline long process_number() noexcept {
-#if __has_include(<unistd.h>)
-    return static_cast<long>(::getpid());
-#else
-    return 0;
-#endif
-}
-
-} // namespace detail
 
 /// A cryptographically secure source: `fill` writes every byte of `to`, or says that it cannot.
 template <class Source>

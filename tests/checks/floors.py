@@ -28,7 +28,7 @@ ROOMS = {
     "sys/socket.h": ["detail/hiredis.hpp", "host/fastcgi.hpp", "host/pistache.hpp"],
     "sys/time.h": ["host/fastcgi.hpp"],
     "fcntl.h": ["detail/sqlite.hpp", "detail/hiredis.hpp"],
-    "unistd.h": ["detail/sqlite.hpp", "host/fastcgi.hpp"],
+    "unistd.h": ["detail/process.hpp", "detail/sqlite.hpp", "host/fastcgi.hpp"],
     "httplib.h": ["host/httplib.hpp"],
     "boost/*": ["host/asio.hpp", "host/beast*.hpp", "store/async_*.hpp"],
     "restinio/*": ["host/restinio.hpp"],

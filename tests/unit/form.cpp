@@ -208,3 +208,31 @@ TEST_CASE("text is decoded where it stands (R4, 6749 App. B)") {
     std::string none;
     CHECK(regrant::form_decode(std::span(none))->empty());
 }
+
+TEST_CASE("the limit of fields comes before a fault in any of them (R9)") {
+    for (const char* body : {"%zz&b&c", "a&%zz&c", "a&b&%zz", "&a&&%00&c", "\xC3&b&c", "a=\xC3&b&c"}) {
+        CAPTURE(body);
+        CHECK(form::parse(std::string_view(body), {100, 2}).error() == form_error::too_many_fields);
+        CHECK(form::parse(std::string_view(body), {100, 3}).error() != form_error::too_many_fields);
+    }
+    CHECK(form::parse(std::string_view("a=1&b=2&&"), {100, 2}));
+    CHECK(form::parse(std::string_view("&&"), {100, 0}));
+}
+
+TEST_CASE("stretches of every length stand where they belong, behind escapes too") {
+    for (std::size_t length = 0; length != 70; ++length)
+        for (const auto& [before, meaning] : {std::pair("", ""), std::pair("%41", "A"), std::pair("+*", " *"),
+                                             std::pair("%41%42%43%44%45%46", "ABCDEF")}) {
+            const std::string stretch(length, 'x');
+            std::string name(before), plain(meaning);
+            (name += stretch) += "%3D!";
+            const auto decoded = regrant::form_decode(std::span(name));
+            REQUIRE(decoded);
+            (plain += stretch) += "=!";
+            CHECK(*decoded == plain);
+            const auto parsed = form::parse(std::string(before) + stretch + "k=" + stretch + "=v&" + stretch + "end");
+            REQUIRE(parsed);
+            CHECK((*parsed->fields().begin()).value == stretch + "=v");
+            CHECK((*++parsed->fields().begin()).name == stretch + "end");
+        }
+}

@@ -4,12 +4,17 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 
 namespace {
 
@@ -49,6 +54,38 @@ TEST_CASE("the system's source writes every byte, and never the same (R35)") {
     }
     CHECK(std::all_of(seen.begin(), seen.begin() + 32, [](std::byte b) { return b != std::byte{}; }));
     CHECK(std::all_of(seen.begin() + 32, seen.end(), [](std::byte b) { return b == std::byte{}; }));
+}
+
+TEST_CASE("blocks are given out once, in each thread and in a forked child too (R104)") {
+    const auto drawn = [] {
+        std::array<std::byte, 16> bytes{};
+        CHECK(regrant::block_random().fill(bytes));
+        return bytes;
+    };
+    std::set<std::array<std::byte, 16>> seen;
+    for (int i = 0; i != 100; ++i) seen.insert(drawn());
+    std::thread([&] { for (int i = 0; i != 100; ++i) seen.insert(drawn()); }).join();
+    CHECK(seen.size() == 200);
+
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const auto bytes = drawn();
+        ::_exit(::write(ends[1], bytes.data(), bytes.size()) == 16 ? 0 : 1);
+    }
+    REQUIRE(child > 0);
+    std::array<std::byte, 16> of_child{};
+    CHECK(::read(ends[0], of_child.data(), of_child.size()) == 16);
+    CHECK(::waitpid(child, nullptr, 0) == child);
+    CHECK(of_child != drawn());
+    ::close(ends[0]);
+    ::close(ends[1]);
+
+    // More than a block holds at once.
+    std::array<std::byte, 1000> many{};
+    CHECK(regrant::block_random().fill(many));
+    CHECK(std::count(many.begin(), many.end(), std::byte{}) < 100);
 }
 
 TEST_CASE("a random UUID has version 4 and variant 10 whatever the bytes (R104, 9562 5.4)") {
