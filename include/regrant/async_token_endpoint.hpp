@@ -40,9 +40,10 @@ namespace regrant::inline v0 {
 ///     regrant::http_reply reply = co_await endpoint.respond(std::move(request));
 ///
 /// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
-/// store's operations return. Registry, issuer and `check_account` may answer at once or return such tasks: an issuer
-/// that signs on a pool of threads keeps half a millisecond of RSA off the event loop. All else is as in
-/// `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares them.
+/// store's operations return. Registry, issuer, `check_account` and the throttle's `admit` and `settle` may answer at
+/// once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond of RSA off the event
+/// loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
+/// them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
 /// it but what making the outermost task throws: memory may run out.
@@ -207,10 +208,18 @@ private:
         if (auto* refused = std::get_if<refusal>(&identified)) co_return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) co_return std::move(*authenticated);
 
-        auto& proving = *std::get_if<proving_secret>(&identified);
-        auto match = match_client_secret(proving.ask());
+        auto& admitting = *std::get_if<admitting_attempt>(&identified);
+        auto admitted = co_await detail::admit(hooks_, admitting.ask());
+        if (!admitted) co_return unavailable(reason::throttle_unavailable, admitted.error());
+        auto proving = std::move(admitting).with(*admitted);
+        if (!proving) co_return unexpected(std::move(proving).error());
+
+        auto match = match_client_secret(proving->ask());
         if (!match) co_return unavailable(reason::crypto_unavailable, match.error());
-        co_return std::move(proving).with(*match);
+        auto settling = (*std::move(proving)).with(*match);
+        auto settled = co_await detail::settle(hooks_, settling.ask(), settling.outcome());
+        if (!settled) co_return unavailable(reason::throttle_unavailable, settled.error());
+        co_return std::move(settling).with(attempt_settled{});
     }
 
     task<http_reply> preflight(std::string_view origin) {
@@ -241,7 +250,7 @@ private:
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;
-    Hooks& hooks_;
+    detail::awaited_hooks<Hooks, Store> hooks_;
     Random& random_;
 };
 

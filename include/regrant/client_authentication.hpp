@@ -9,6 +9,7 @@
 #include "clock.hpp"
 #include "error.hpp"
 #include "result.hpp"
+#include "throttle.hpp"
 #include "token_request.hpp"
 
 #include <cstddef>
@@ -23,6 +24,8 @@ namespace regrant::inline v0::client_authentication {
 struct credentials {
     auth_method method = auth_method::none;
     std::string_view client_id{};
+    /// Where it came from, for the throttle.
+    std::string_view peer{};
     /// The secret as the protocol means it, and as it was sent.
     std::string_view secret{};
     std::string_view raw_secret{};
@@ -36,6 +39,30 @@ struct credentials {
         return method == auth_method::client_secret_basic ? challenge::basic : challenge::none;
     }
     unexpected<refusal> refused(reason why) const { return unexpected(refusal{why, {}, {}, owed()}); }
+};
+
+/// The throttle knows how an attempt ended.
+struct attempt_settled {};
+
+/// Tells the throttle how an attempt ended; without that there is no answer.
+class settling_attempt {
+public:
+    settling_attempt(credentials sent, result<authenticated_client, refusal> answer, instant now) noexcept
+        : sent_(std::move(sent)), answer_(std::move(answer)), now_(now) {}
+
+    attempt ask() const noexcept { return {sent_.client_id, sent_.peer, now_}; }
+    attempt_outcome outcome() const noexcept {
+        return answer_ ? attempt_outcome::succeeded : attempt_outcome::failed;
+    }
+
+    /// \par Errors
+    /// `invalid_client`, the same for every reason
+    result<authenticated_client, refusal> with(attempt_settled) && { return std::move(answer_); }
+
+private:
+    credentials sent_; // owns the client_id that is told
+    result<authenticated_client, refusal> answer_;
+    instant now_;
 };
 
 /// Asks for the check of a secret. It is asked for unknown clients too, so that they cost the same (R20).
@@ -55,9 +82,13 @@ public:
         return check;
     }
 
-    /// \par Errors
-    /// `invalid_client`, the same for every reason
-    result<authenticated_client, refusal> with(secret_match match) && {
+    settling_attempt with(secret_match match) && {
+        auto answer = judged(match);
+        return settling_attempt(std::move(sent_), std::move(answer), now_);
+    }
+
+private:
+    result<authenticated_client, refusal> judged(secret_match match) {
         if (!known_) return sent_.refused(reason::client_unknown);
         // RFC 7591 2: a client uses the method it registered (R17); a public one has none to prove (R25).
         if (known_->policy.method() != sent_.method) return sent_.refused(reason::method_not_registered);
@@ -65,6 +96,27 @@ public:
         const bool leniently = match != secret_match::neither && known_->decoding == basic_decoding::lenient;
         if (!by_the_book && !leniently) return sent_.refused(reason::secret_wrong);
         return authenticated_client::vouched(std::move(known_));
+    }
+
+    credentials sent_;
+    client_ptr known_;
+    instant now_;
+};
+
+/// Asks the throttle for leave to try a secret: before it is looked at, so that a guess costs next to nothing (R26).
+class admitting_attempt {
+public:
+    admitting_attempt(credentials sent, client_ptr known, instant now) noexcept
+        : sent_(std::move(sent)), known_(std::move(known)), now_(now) {}
+
+    attempt ask() const noexcept { return {sent_.client_id, sent_.peer, now_}; }
+
+    /// \par Errors
+    /// `invalid_client` with 429
+    result<proving_secret, refusal> with(const admission& answer) && {
+        // RFC 6749 2.3.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks."
+        if (answer.retry_after) return unexpected(refusal{reason::throttled, {}, answer.retry_after, sent_.owed()});
+        return proving_secret(std::move(sent_), std::move(known_), now_);
     }
 
 private:
@@ -81,8 +133,8 @@ public:
     std::string_view ask() const noexcept { return sent_.client_id; }
 
     /// \param known  null where nobody is registered by that id
-    std::variant<proving_secret, authenticated_client, refusal> with(client_ptr known) && {
-        if (sent_.method != auth_method::none) return proving_secret(std::move(sent_), std::move(known), now_);
+    std::variant<admitting_attempt, authenticated_client, refusal> with(client_ptr known) && {
+        if (sent_.method != auth_method::none) return admitting_attempt(std::move(sent_), std::move(known), now_);
         if (!known) return sent_.refused(reason::client_unknown).error();
         // RFC 6749 6: the server MUST "require client authentication for confidential clients".
         if (!known->policy.is_public()) return sent_.refused(reason::authentication_missing).error();
@@ -103,6 +155,7 @@ private:
 inline result<identifying_client, refusal> begin(const token_request& request, instant now) {
     const received_header& authorization = request.authorization();
     credentials sent;
+    sent.peer = request.peer();
     if (authorization.is_present()) {
         // RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
         if (authorization.is_repeated() || request.client_secret())

@@ -8,6 +8,7 @@
 #include "error.hpp"
 #include "grant.hpp"
 #include "result.hpp"
+#include "throttle.hpp"
 
 #include <concepts>
 #include <cstdint>
@@ -31,6 +32,11 @@ concept can_observe = requires(Hooks& hooks, const decision& made) {
     { hooks.observe(made) } noexcept;
 };
 
+/// `admit(attempt)` and `settle(attempt, outcome)` limit failed client authentications (R26): see `throttle`, of which
+/// `token_bucket_throttle` is a model to derive from. Without them nothing is limited.
+template <class Hooks>
+concept can_throttle = throttle<Hooks>;
+
 /// A host that looks at nothing. A host's own type writes the members it wants.
 struct no_hooks {};
 
@@ -40,6 +46,16 @@ template <class Hooks> result<account_standing, outage> check_account(Hooks& hoo
                                                                       const client& asking) {
     if constexpr (can_check_account<Hooks>) return hooks.check_account(login, asking);
     else return account_standing::good;
+}
+
+template <class Hooks> result<admission, outage> admit(Hooks& hooks, const attempt& tried) {
+    if constexpr (can_throttle<Hooks>) return hooks.admit(tried);
+    else return admission{};
+}
+
+template <class Hooks> result<void, outage> settle(Hooks& hooks, const attempt& tried, attempt_outcome ended) {
+    if constexpr (can_throttle<Hooks>) return hooks.settle(tried, ended);
+    else return {};
 }
 
 template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept {
@@ -54,20 +70,46 @@ struct names_check_account {
 struct names_observe {
     int observe;
 };
+struct names_admit {
+    int admit;
+};
+struct names_settle {
+    int settle;
+};
 template <class Hooks, class Name> struct joined : Hooks, Name {};
 template <class Hooks>
 concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
 template <class Hooks>
 concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
+template <class Hooks>
+concept mentions_throttle =
+    !(requires { &joined<Hooks, names_admit>::admit; } && requires { &joined<Hooks, names_settle>::settle; });
 
-/// A hook with a slip in its signature would otherwise be passed over in silence.
-template <class Hooks> constexpr void explain_hooks() {
-    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
+template <class Hooks> constexpr void explain_account_hook() {
     if constexpr (mentions_check_account<std::remove_cv_t<Hooks>>)
         static_assert(can_check_account<Hooks>, "the hook is: result<account_standing, outage> "
                                                 "check_account(const grant& login, const client& asking)");
+}
+template <class Hooks> constexpr void explain_throttle_hooks() {
+    if constexpr (mentions_throttle<std::remove_cv_t<Hooks>>)
+        static_assert(can_throttle<Hooks>, "the hooks of a throttle are: result<admission, outage> admit(const attempt& "
+                                           "tried); result<void, outage> settle(const attempt& tried, "
+                                           "attempt_outcome ended)");
+}
+template <class Hooks> constexpr void explain_observer() {
     if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
         static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
+}
+template <class Hooks> constexpr void explain_class_of_hooks() {
+    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
+}
+
+/// A hook with a slip in its signature would otherwise be passed over in silence.
+template <class Hooks> constexpr void explain_hooks() {
+    explain_class_of_hooks<Hooks>();
+    explain_account_hook<Hooks>();
+    explain_throttle_hooks<Hooks>();
+    explain_observer<Hooks>();
 }
 
 } // namespace detail

@@ -41,6 +41,9 @@ private:
 ///     for (auto& [name, value] : framework_request.headers) request.header(name, value);
 struct http_request {
     std::string method{};
+    /// The address the request came from, such as `192.0.2.7` or `2001:db8::7`, without a port: what a throttle counts
+    /// by. Behind a proxy of the host's own that is what the proxy says; empty where nobody knows.
+    std::string peer{};
     /// What follows the `?` of the request target, encoded as it came.
     secret query{};
     secret body{};

@@ -22,5 +22,6 @@
 #include "registrations.hpp"
 #include "server_metadata.hpp"
 #include "signing_key.hpp"
+#include "token_bucket_throttle.hpp"
 
 #endif

@@ -196,10 +196,18 @@ private:
         if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) return std::move(*authenticated);
 
-        auto& proving = *std::get_if<proving_secret>(&identified);
-        auto match = match_client_secret(proving.ask());
+        auto& admitting = *std::get_if<admitting_attempt>(&identified);
+        auto admitted = detail::admit(hooks_, admitting.ask());
+        if (!admitted) return unavailable(reason::throttle_unavailable, admitted.error());
+        auto proving = std::move(admitting).with(*admitted);
+        if (!proving) return unexpected(std::move(proving).error());
+
+        auto match = match_client_secret(proving->ask());
         if (!match) return unavailable(reason::crypto_unavailable, match.error());
-        return std::move(proving).with(*match);
+        auto settling = (*std::move(proving)).with(*match);
+        auto settled = detail::settle(hooks_, settling.ask(), settling.outcome());
+        if (!settled) return unavailable(reason::throttle_unavailable, settled.error());
+        return std::move(settling).with(attempt_settled{});
     }
 
     http_reply preflight(std::string_view origin) {

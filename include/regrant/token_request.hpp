@@ -123,7 +123,7 @@ public:
         if (parsed->repeats_a_name("resource")) return refused(reason::parameter_repeated);
         if (has_secret(request.query.reveal())) return refused(reason::secret_in_query);
 
-        token_request asked(std::move(*parsed), std::move(request.authorization));
+        token_request asked(std::move(*parsed), std::move(request.authorization), std::move(request.peer));
         if (!asked.grant_type_) return refused(reason::grant_type_missing);
         // RFC 6749 6: grant_type "REQUIRED. Value MUST be set to "refresh_token"."
         if (*asked.grant_type_ != "refresh_token") return refused(reason::grant_type_unsupported);
@@ -138,10 +138,12 @@ public:
     std::optional<std::string_view> client_id() const noexcept { return client_id_; }
     std::optional<std::string_view> client_secret() const noexcept { return client_secret_; }
     const received_header& authorization() const noexcept { return authorization_; }
+    /// Where it came from; see `http_request::peer`.
+    std::string_view peer() const noexcept { return peer_; }
 
 private:
-    token_request(form parsed, received_header authorization) noexcept
-        : form_(std::move(parsed)), authorization_(std::move(authorization)) {
+    token_request(form parsed, received_header authorization, std::string peer) noexcept
+        : form_(std::move(parsed)), authorization_(std::move(authorization)), peer_(std::move(peer)) {
         for (const form::field& each : form_.fields()) {
             // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
             if (each.value.empty()) continue;
@@ -171,6 +173,7 @@ private:
 
     form form_;
     received_header authorization_;
+    std::string peer_;
     // Views into the form, whose text stays where it is when the request is moved.
     std::optional<std::string_view> grant_type_{}, refresh_token_{}, scope_{}, client_id_{}, client_secret_{};
 };

@@ -212,6 +212,7 @@ enum class reason : std::uint8_t {
     store_unavailable,
     store_contended,
     registry_unavailable,
+    throttle_unavailable,
     account_unavailable,
     issuer_unavailable,
     random_unavailable,
@@ -288,6 +289,7 @@ inline constexpr refusal_form refusal_forms[] = {
     {reason::store_unavailable, "store_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::store_contended, "store_contended", temporarily_unavailable, service_unavailable, try_again},
     {reason::registry_unavailable, "registry_unavailable", temporarily_unavailable, service_unavailable, try_again},
+    {reason::throttle_unavailable, "throttle_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::account_unavailable, "account_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::issuer_unavailable, "issuer_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::random_unavailable, "random_unavailable", temporarily_unavailable, service_unavailable, try_again},
@@ -2633,6 +2635,40 @@ private:
 
 } // namespace regrant::inline v0
 
+// regrant/throttle.hpp - whether a client may try another secret, asked of whoever counts its failures.
+
+namespace regrant::inline v0 {
+
+/// Somebody is about to prove a client by its secret. The views end with the call.
+struct attempt {
+    /// As it was sent: untrusted text, of a client that may not exist.
+    std::string_view client_id;
+    /// `http_request::peer`, empty where the host does not say.
+    std::string_view peer;
+    instant at;
+};
+
+/// What a throttle says before the secret is looked at.
+struct admission {
+    /// Nothing lets the attempt in; else the client is told 429 with this time in `Retry-After` (R26).
+    std::optional<std::chrono::seconds> retry_after{};
+};
+
+enum class attempt_outcome : std::uint8_t { failed, succeeded };
+
+/// Counts failures of client authentication: it is asked before a secret is checked, and told how that ended. An
+/// attempt that it does not let in is not told to it again.
+///
+/// Clients without a secret have nothing to guess, so nobody asks for them. Its outage refuses the client with 503, for
+/// guesses that nobody counts would know no bound. Called from many threads at once.
+template <class Throttle>
+concept throttle = requires(Throttle& one, const attempt& tried, attempt_outcome ended) {
+    { one.admit(tried) } -> std::same_as<result<admission, outage>>;
+    { one.settle(tried, ended) } -> std::same_as<result<void, outage>>;
+};
+
+} // namespace regrant::inline v0
+
 // regrant/http_request.hpp - the parts of an HTTP request that the token endpoint reads.
 
 namespace regrant::inline v0 {
@@ -2666,6 +2702,9 @@ private:
 ///     for (auto& [name, value] : framework_request.headers) request.header(name, value);
 struct http_request {
     std::string method{};
+    /// The address the request came from, such as `192.0.2.7` or `2001:db8::7`, without a port: what a throttle counts
+    /// by. Behind a proxy of the host's own that is what the proxy says; empty where nobody knows.
+    std::string peer{};
     /// What follows the `?` of the request target, encoded as it came.
     secret query{};
     secret body{};
@@ -2822,7 +2861,7 @@ public:
         if (parsed->repeats_a_name("resource")) return refused(reason::parameter_repeated);
         if (has_secret(request.query.reveal())) return refused(reason::secret_in_query);
 
-        token_request asked(std::move(*parsed), std::move(request.authorization));
+        token_request asked(std::move(*parsed), std::move(request.authorization), std::move(request.peer));
         if (!asked.grant_type_) return refused(reason::grant_type_missing);
         // RFC 6749 6: grant_type "REQUIRED. Value MUST be set to "refresh_token"."
         if (*asked.grant_type_ != "refresh_token") return refused(reason::grant_type_unsupported);
@@ -2837,10 +2876,12 @@ public:
     std::optional<std::string_view> client_id() const noexcept { return client_id_; }
     std::optional<std::string_view> client_secret() const noexcept { return client_secret_; }
     const received_header& authorization() const noexcept { return authorization_; }
+    /// Where it came from; see `http_request::peer`.
+    std::string_view peer() const noexcept { return peer_; }
 
 private:
-    token_request(form parsed, received_header authorization) noexcept
-        : form_(std::move(parsed)), authorization_(std::move(authorization)) {
+    token_request(form parsed, received_header authorization, std::string peer) noexcept
+        : form_(std::move(parsed)), authorization_(std::move(authorization)), peer_(std::move(peer)) {
         for (const form::field& each : form_.fields()) {
             // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
             if (each.value.empty()) continue;
@@ -2870,6 +2911,7 @@ private:
 
     form form_;
     received_header authorization_;
+    std::string peer_;
     // Views into the form, whose text stays where it is when the request is moved.
     std::optional<std::string_view> grant_type_{}, refresh_token_{}, scope_{}, client_id_{}, client_secret_{};
 };
@@ -2884,6 +2926,8 @@ namespace regrant::inline v0::client_authentication {
 struct credentials {
     auth_method method = auth_method::none;
     std::string_view client_id{};
+    /// Where it came from, for the throttle.
+    std::string_view peer{};
     /// The secret as the protocol means it, and as it was sent.
     std::string_view secret{};
     std::string_view raw_secret{};
@@ -2897,6 +2941,30 @@ struct credentials {
         return method == auth_method::client_secret_basic ? challenge::basic : challenge::none;
     }
     unexpected<refusal> refused(reason why) const { return unexpected(refusal{why, {}, {}, owed()}); }
+};
+
+/// The throttle knows how an attempt ended.
+struct attempt_settled {};
+
+/// Tells the throttle how an attempt ended; without that there is no answer.
+class settling_attempt {
+public:
+    settling_attempt(credentials sent, result<authenticated_client, refusal> answer, instant now) noexcept
+        : sent_(std::move(sent)), answer_(std::move(answer)), now_(now) {}
+
+    attempt ask() const noexcept { return {sent_.client_id, sent_.peer, now_}; }
+    attempt_outcome outcome() const noexcept {
+        return answer_ ? attempt_outcome::succeeded : attempt_outcome::failed;
+    }
+
+    /// \par Errors
+    /// `invalid_client`, the same for every reason
+    result<authenticated_client, refusal> with(attempt_settled) && { return std::move(answer_); }
+
+private:
+    credentials sent_; // owns the client_id that is told
+    result<authenticated_client, refusal> answer_;
+    instant now_;
 };
 
 /// Asks for the check of a secret. It is asked for unknown clients too, so that they cost the same (R20).
@@ -2916,9 +2984,13 @@ public:
         return check;
     }
 
-    /// \par Errors
-    /// `invalid_client`, the same for every reason
-    result<authenticated_client, refusal> with(secret_match match) && {
+    settling_attempt with(secret_match match) && {
+        auto answer = judged(match);
+        return settling_attempt(std::move(sent_), std::move(answer), now_);
+    }
+
+private:
+    result<authenticated_client, refusal> judged(secret_match match) {
         if (!known_) return sent_.refused(reason::client_unknown);
         // RFC 7591 2: a client uses the method it registered (R17); a public one has none to prove (R25).
         if (known_->policy.method() != sent_.method) return sent_.refused(reason::method_not_registered);
@@ -2926,6 +2998,27 @@ public:
         const bool leniently = match != secret_match::neither && known_->decoding == basic_decoding::lenient;
         if (!by_the_book && !leniently) return sent_.refused(reason::secret_wrong);
         return authenticated_client::vouched(std::move(known_));
+    }
+
+    credentials sent_;
+    client_ptr known_;
+    instant now_;
+};
+
+/// Asks the throttle for leave to try a secret: before it is looked at, so that a guess costs next to nothing (R26).
+class admitting_attempt {
+public:
+    admitting_attempt(credentials sent, client_ptr known, instant now) noexcept
+        : sent_(std::move(sent)), known_(std::move(known)), now_(now) {}
+
+    attempt ask() const noexcept { return {sent_.client_id, sent_.peer, now_}; }
+
+    /// \par Errors
+    /// `invalid_client` with 429
+    result<proving_secret, refusal> with(const admission& answer) && {
+        // RFC 6749 2.3.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks."
+        if (answer.retry_after) return unexpected(refusal{reason::throttled, {}, answer.retry_after, sent_.owed()});
+        return proving_secret(std::move(sent_), std::move(known_), now_);
     }
 
 private:
@@ -2942,8 +3035,8 @@ public:
     std::string_view ask() const noexcept { return sent_.client_id; }
 
     /// \param known  null where nobody is registered by that id
-    std::variant<proving_secret, authenticated_client, refusal> with(client_ptr known) && {
-        if (sent_.method != auth_method::none) return proving_secret(std::move(sent_), std::move(known), now_);
+    std::variant<admitting_attempt, authenticated_client, refusal> with(client_ptr known) && {
+        if (sent_.method != auth_method::none) return admitting_attempt(std::move(sent_), std::move(known), now_);
         if (!known) return sent_.refused(reason::client_unknown).error();
         // RFC 6749 6: the server MUST "require client authentication for confidential clients".
         if (!known->policy.is_public()) return sent_.refused(reason::authentication_missing).error();
@@ -2964,6 +3057,7 @@ private:
 inline result<identifying_client, refusal> begin(const token_request& request, instant now) {
     const received_header& authorization = request.authorization();
     credentials sent;
+    sent.peer = request.peer();
     if (authorization.is_present()) {
         // RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
         if (authorization.is_repeated() || request.client_secret())
@@ -3248,6 +3342,11 @@ concept can_observe = requires(Hooks& hooks, const decision& made) {
     { hooks.observe(made) } noexcept;
 };
 
+/// `admit(attempt)` and `settle(attempt, outcome)` limit failed client authentications (R26): see `throttle`, of which
+/// `token_bucket_throttle` is a model to derive from. Without them nothing is limited.
+template <class Hooks>
+concept can_throttle = throttle<Hooks>;
+
 /// A host that looks at nothing. A host's own type writes the members it wants.
 struct no_hooks {};
 
@@ -3257,6 +3356,16 @@ template <class Hooks> result<account_standing, outage> check_account(Hooks& hoo
                                                                       const client& asking) {
     if constexpr (can_check_account<Hooks>) return hooks.check_account(login, asking);
     else return account_standing::good;
+}
+
+template <class Hooks> result<admission, outage> admit(Hooks& hooks, const attempt& tried) {
+    if constexpr (can_throttle<Hooks>) return hooks.admit(tried);
+    else return admission{};
+}
+
+template <class Hooks> result<void, outage> settle(Hooks& hooks, const attempt& tried, attempt_outcome ended) {
+    if constexpr (can_throttle<Hooks>) return hooks.settle(tried, ended);
+    else return {};
 }
 
 template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept {
@@ -3271,20 +3380,46 @@ struct names_check_account {
 struct names_observe {
     int observe;
 };
+struct names_admit {
+    int admit;
+};
+struct names_settle {
+    int settle;
+};
 template <class Hooks, class Name> struct joined : Hooks, Name {};
 template <class Hooks>
 concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
 template <class Hooks>
 concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
+template <class Hooks>
+concept mentions_throttle =
+    !(requires { &joined<Hooks, names_admit>::admit; } && requires { &joined<Hooks, names_settle>::settle; });
 
-/// A hook with a slip in its signature would otherwise be passed over in silence.
-template <class Hooks> constexpr void explain_hooks() {
-    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
+template <class Hooks> constexpr void explain_account_hook() {
     if constexpr (mentions_check_account<std::remove_cv_t<Hooks>>)
         static_assert(can_check_account<Hooks>, "the hook is: result<account_standing, outage> "
                                                 "check_account(const grant& login, const client& asking)");
+}
+template <class Hooks> constexpr void explain_throttle_hooks() {
+    if constexpr (mentions_throttle<std::remove_cv_t<Hooks>>)
+        static_assert(can_throttle<Hooks>, "the hooks of a throttle are: result<admission, outage> admit(const attempt& "
+                                           "tried); result<void, outage> settle(const attempt& tried, "
+                                           "attempt_outcome ended)");
+}
+template <class Hooks> constexpr void explain_observer() {
     if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
         static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
+}
+template <class Hooks> constexpr void explain_class_of_hooks() {
+    static_assert(std::is_class_v<Hooks> && !std::is_final_v<Hooks>, "hooks are a class that is not final");
+}
+
+/// A hook with a slip in its signature would otherwise be passed over in silence.
+template <class Hooks> constexpr void explain_hooks() {
+    explain_class_of_hooks<Hooks>();
+    explain_account_hook<Hooks>();
+    explain_throttle_hooks<Hooks>();
+    explain_observer<Hooks>();
 }
 
 } // namespace detail
@@ -3865,10 +4000,18 @@ private:
         if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) return std::move(*authenticated);
 
-        auto& proving = *std::get_if<proving_secret>(&identified);
-        auto match = match_client_secret(proving.ask());
+        auto& admitting = *std::get_if<admitting_attempt>(&identified);
+        auto admitted = detail::admit(hooks_, admitting.ask());
+        if (!admitted) return unavailable(reason::throttle_unavailable, admitted.error());
+        auto proving = std::move(admitting).with(*admitted);
+        if (!proving) return unexpected(std::move(proving).error());
+
+        auto match = match_client_secret(proving->ask());
         if (!match) return unavailable(reason::crypto_unavailable, match.error());
-        return std::move(proving).with(*match);
+        auto settling = (*std::move(proving)).with(*match);
+        auto settled = detail::settle(hooks_, settling.ask(), settling.outcome());
+        if (!settled) return unavailable(reason::throttle_unavailable, settled.error());
+        return std::move(settling).with(attempt_settled{});
     }
 
     http_reply preflight(std::string_view origin) {
@@ -4055,6 +4198,12 @@ concept can_check_account_awaited = requires(Hooks& hooks, const grant& login, c
     { hooks.check_account(login, asking) } -> task_of<result<account_standing, outage>>;
 };
 
+template <class Hooks>
+concept can_throttle_awaited = requires(Hooks& hooks, const attempt& tried, attempt_outcome ended) {
+    { hooks.admit(tried) } -> task_of<result<admission, outage>>;
+    { hooks.settle(tried, ended) } -> task_of<result<void, outage>>;
+};
+
 /// Looks clients up; most registries answer at once.
 template <class Registry, class Store> class awaited_registry {
 public:
@@ -4087,23 +4236,48 @@ private:
     Issuer& issuer_;
 };
 
-/// Asks the host about an account.
-template <class Hooks, class Store> class awaited_hooks {
+/// Asks the host, which answers some questions at once.
+template <class Hooks, class Store> class asked_hooks {
 public:
-    explicit awaited_hooks(Hooks& hooks) noexcept : hooks_(hooks) {}
+    explicit asked_hooks(Hooks& hooks) noexcept : hooks_(hooks) {}
 
     task_like<Store, result<account_standing, outage>> check_account(const grant& login, const client& asking) {
         if constexpr (can_check_account_awaited<Hooks>) co_return co_await hooks_.check_account(login, asking);
         else co_return detail::check_account(hooks_, login, asking);
     }
+    task_like<Store, result<admission, outage>> admit(const attempt& tried) {
+        if constexpr (can_throttle_awaited<Hooks>) co_return co_await hooks_.admit(tried);
+        else co_return detail::admit(hooks_, tried);
+    }
+    task_like<Store, result<void, outage>> settle(const attempt& tried, attempt_outcome ended) {
+        if constexpr (can_throttle_awaited<Hooks>) co_return co_await hooks_.settle(tried, ended);
+        else co_return detail::settle(hooks_, tried, ended);
+    }
+    void observe(const decision& made) noexcept { detail::observe(hooks_, made); }
 
 private:
     Hooks& hooks_;
 };
 
+/// The endpoint asks its hooks itself before it hands them on to the grant, which must not wrap them again.
+template <class Hooks, class Store> struct awaited_hooks_of {
+    using type = asked_hooks<Hooks, Store>;
+};
+template <class Hooks, class Store> struct awaited_hooks_of<asked_hooks<Hooks, Store>, Store> {
+    using type = asked_hooks<Hooks, Store>&;
+};
+template <class Hooks, class Store> using awaited_hooks = typename awaited_hooks_of<Hooks, Store>::type;
+
 template <class Hooks, class Store>
-auto check_account(awaited_hooks<Hooks, Store>& hooks, const grant& login, const client& asking) {
+auto check_account(asked_hooks<Hooks, Store>& hooks, const grant& login, const client& asking) {
     return hooks.check_account(login, asking);
+}
+template <class Hooks, class Store> auto admit(asked_hooks<Hooks, Store>& hooks, const attempt& tried) {
+    return hooks.admit(tried);
+}
+template <class Hooks, class Store>
+auto settle(asked_hooks<Hooks, Store>& hooks, const attempt& tried, attempt_outcome ended) {
+    return hooks.settle(tried, ended);
 }
 
 /// As `explain_client_registry`, for parts that may be awaited.
@@ -4119,7 +4293,10 @@ template <class Issuer> constexpr void explain_async_token_issuer() {
 }
 
 template <class Hooks> constexpr void explain_async_hooks() {
-    if constexpr (!can_check_account_awaited<Hooks>) explain_hooks<Hooks>();
+    explain_class_of_hooks<Hooks>();
+    if constexpr (!can_check_account_awaited<Hooks>) explain_account_hook<Hooks>();
+    if constexpr (!can_throttle_awaited<Hooks>) explain_throttle_hooks<Hooks>();
+    explain_observer<Hooks>();
 }
 
 } // namespace regrant::inline v0::detail
@@ -4286,9 +4463,10 @@ namespace regrant::inline v0 {
 ///     regrant::http_reply reply = co_await endpoint.respond(std::move(request));
 ///
 /// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
-/// store's operations return. Registry, issuer and `check_account` may answer at once or return such tasks: an issuer
-/// that signs on a pool of threads keeps half a millisecond of RSA off the event loop. All else is as in
-/// `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares them.
+/// store's operations return. Registry, issuer, `check_account` and the throttle's `admit` and `settle` may answer at
+/// once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond of RSA off the event
+/// loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
+/// them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
 /// it but what making the outermost task throws: memory may run out.
@@ -4453,10 +4631,18 @@ private:
         if (auto* refused = std::get_if<refusal>(&identified)) co_return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) co_return std::move(*authenticated);
 
-        auto& proving = *std::get_if<proving_secret>(&identified);
-        auto match = match_client_secret(proving.ask());
+        auto& admitting = *std::get_if<admitting_attempt>(&identified);
+        auto admitted = co_await detail::admit(hooks_, admitting.ask());
+        if (!admitted) co_return unavailable(reason::throttle_unavailable, admitted.error());
+        auto proving = std::move(admitting).with(*admitted);
+        if (!proving) co_return unexpected(std::move(proving).error());
+
+        auto match = match_client_secret(proving->ask());
         if (!match) co_return unavailable(reason::crypto_unavailable, match.error());
-        co_return std::move(proving).with(*match);
+        auto settling = (*std::move(proving)).with(*match);
+        auto settled = co_await detail::settle(hooks_, settling.ask(), settling.outcome());
+        if (!settled) co_return unavailable(reason::throttle_unavailable, settled.error());
+        co_return std::move(settling).with(attempt_settled{});
     }
 
     task<http_reply> preflight(std::string_view origin) {
@@ -4487,7 +4673,7 @@ private:
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;
-    Hooks& hooks_;
+    detail::awaited_hooks<Hooks, Store> hooks_;
     Random& random_;
 };
 
@@ -5596,6 +5782,327 @@ private:
 
     std::shared_ptr<const detail::rsa_key> key_;
     std::shared_ptr<const jwk> public_;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/detail/peer_network.hpp - the network that one customer of a provider has, for a peer's address.
+
+namespace regrant::inline v0::detail {
+
+/// Reads the groups of an IPv6 address (RFC 4291 2.2); the last two may be written as IPv4.
+class ipv6_groups {
+public:
+    static std::optional<std::array<std::uint16_t, 8>> parse(std::string_view text) noexcept {
+        const std::size_t gap = text.find("::");
+        if (gap == std::string_view::npos) {
+            ipv6_groups all;
+            if (!all.read(text) || all.count_ != 8) return std::nullopt;
+            return all.groups_;
+        }
+        ipv6_groups head, tail;
+        if (!head.read(text.substr(0, gap)) || !tail.read(text.substr(gap + 2))) return std::nullopt;
+        if (head.count_ + tail.count_ > 7) return std::nullopt;
+        for (std::size_t i = 0; i != tail.count_; ++i) head.groups_[8 - tail.count_ + i] = tail.groups_[i];
+        return head.groups_;
+    }
+
+private:
+    bool read(std::string_view text) noexcept {
+        while (!text.empty()) {
+            const std::string_view piece = text.substr(0, text.find(':'));
+            const bool is_last = piece.size() == text.size();
+            if (is_last && piece.find('.') != std::string_view::npos) return read_ipv4(piece);
+            unsigned value = 0;
+            if (piece.size() > 4 || !read_number(piece, 16, value) || !add(value)) return false;
+            if (is_last) return true;
+            text.remove_prefix(piece.size() + 1);
+            if (text.empty()) return false;
+        }
+        return true;
+    }
+
+    bool read_ipv4(std::string_view text) noexcept {
+        unsigned bytes[4];
+        for (std::size_t i = 0; i != 4; ++i) {
+            const std::string_view piece = text.substr(0, text.find('.'));
+            if ((piece.size() == text.size()) != (i == 3)) return false;
+            if (!read_number(piece, 10, bytes[i]) || bytes[i] > 255) return false;
+            if (i != 3) text.remove_prefix(piece.size() + 1);
+        }
+        return add(bytes[0] * 256 + bytes[1]) && add(bytes[2] * 256 + bytes[3]);
+    }
+
+    static bool read_number(std::string_view text, int base, unsigned& value) noexcept {
+        const char* end = text.data() + text.size();
+        const auto read = std::from_chars(text.data(), end, value, base);
+        return !text.empty() && read.ec == std::errc() && read.ptr == end;
+    }
+
+    bool add(unsigned group) noexcept {
+        if (count_ == groups_.size()) return false;
+        groups_[count_++] = static_cast<std::uint16_t>(group);
+        return true;
+    }
+
+    std::array<std::uint16_t, 8> groups_{};
+    std::size_t count_ = 0;
+};
+
+/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC 6177),
+/// so that a count by address would bind nobody. Other text counts as it is.
+inline std::string peer_network(std::string_view address) {
+    if (address.find(':') == std::string_view::npos) return std::string(address);
+    const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
+    if (!groups) return std::string(address);
+    const auto& group = *groups;
+    const bool is_mapped = group[0] == 0 && group[1] == 0 && group[2] == 0 && group[3] == 0 && group[4] == 0 &&
+                           group[5] == 0xFFFF;
+    std::string network;
+    if (is_mapped) { // an IPv4 peer on a socket of both families (RFC 4291 2.5.5.2)
+        for (const std::uint16_t two : {group[6], group[7]})
+            network += (network.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
+        return network;
+    }
+    for (std::size_t i = 0; i != 4; ++i) network += std::to_string(group[i]) + ':';
+    return network;
+}
+
+} // namespace regrant::inline v0::detail
+
+// regrant/token_bucket_throttle.hpp - a throttle in memory, with a bucket for each client, each address.
+
+namespace regrant::inline v0 {
+
+/// How many failures are borne, and how fast they are forgiven.
+struct failure_limit {
+    /// That many at once.
+    std::uint32_t burst;
+    /// One more after each of these.
+    std::chrono::milliseconds refill;
+};
+
+struct throttle_settings {
+    /// All failures of one client, from addresses that it does not come from.
+    failure_limit per_client{100, std::chrono::seconds(1)};
+    /// All failures from one address, or one /64 of IPv6, whatever clients it names.
+    failure_limit per_address{20, std::chrono::seconds(6)};
+    /// Failures of one client from an address where it lately succeeded.
+    failure_limit per_known_address{20, std::chrono::seconds(6)};
+    /// How long an address stays known after a success.
+    std::chrono::hours known_for{24 * 30};
+    /// The longest anybody is told to wait, and the most that failures at one moment can be held against them.
+    std::chrono::seconds longest_wait{15 * 60};
+    /// In each of three tables, of 24 bytes a bucket; rounded up to a power of two.
+    std::size_t buckets = 8192;
+};
+
+/// A model of `throttle`. Failures alone count: who knows the secret is never slowed by its own successes.
+///
+///     struct my_hooks : regrant::token_bucket_throttle {
+///         void observe(const regrant::decision& made) noexcept;
+///     };
+///     my_hooks hooks{*regrant::token_bucket_throttle::make()};
+///
+/// An attempt is let in while its client's and its address' buckets both have tokens, and a failure takes one from
+/// each. That alone would let anybody lock a client out, by failing in its name from many addresses; so an address
+/// from which a client succeeded is remembered, and counts by itself: strangers' failures do not reach it. Where the
+/// host gives no `peer`, only the client's bucket is left, and strangers can hold it empty.
+///
+/// Attempts that are in flight at once are all let in or none, so a burst may be exceeded by their number; what they
+/// fail is held against them up to `longest_wait`.
+///
+/// Memory is fixed. A bucket is found by HMAC under a random key of the process, so nobody can choose who shares a set
+/// of eight with whom; in a full set the bucket that is nearest to full gives way, since it knows least: forgetting a
+/// drained one takes as many fresh failures as the table has buckets, from as many addresses. Copies share the counts.
+class token_bucket_throttle {
+public:
+    /// \par Errors
+    /// a limit of nothing, or that never refills; no buckets; no random key
+    static result<token_bucket_throttle, setup_error> make(const throttle_settings& settings = {}) {
+        const auto fault = [](const char* message) { return unexpected(setup_error{message}); };
+        for (const failure_limit& each : {settings.per_client, settings.per_address, settings.per_known_address})
+            if (each.burst == 0 || each.refill <= each.refill.zero() || each.refill > std::chrono::hours(24))
+                return fault("a limit of failures needs a burst of at least 1 and a refill between 1 ms and a day");
+        if (settings.buckets == 0 || settings.buckets > most_buckets)
+            return fault("a throttle needs between 1 and 16777216 buckets");
+        if (settings.longest_wait < std::chrono::seconds(1) || settings.longest_wait > std::chrono::hours(24))
+            return fault("the longest wait must be between a second and a day");
+        if (settings.known_for <= settings.known_for.zero() || settings.known_for > std::chrono::years(10))
+            return fault("an address must stay known for between an hour and ten years");
+        std::array<std::byte, 32> key;
+        if (!system_random().fill(key)) return fault("there is no random key for the throttle");
+        auto mac = detail::hmac_sha256::make(key);
+        wipe(key.data(), key.size());
+        if (!mac) return fault("OpenSSL offers no HMAC-SHA256");
+        return token_bucket_throttle(settings, *std::move(mac));
+    }
+
+    result<admission, outage> admit(const attempt& tried) {
+        const std::string network = detail::peer_network(tried.peer);
+        const auto known = known_address(tried, network);
+        if (!known) return outage_of_hmac();
+        if (shared_->known.holds(*known, tried.at)) return wait(shared_->known.wait(*known, tried.at));
+        const auto whose = strangers_buckets(tried, network);
+        if (!whose) return outage_of_hmac();
+        const auto longest = (std::max)(shared_->clients.wait(whose->client, tried.at),
+                                        network.empty() ? std::chrono::milliseconds(0)
+                                                        : shared_->addresses.wait(whose->address, tried.at));
+        return wait(longest);
+    }
+
+    result<void, outage> settle(const attempt& tried, attempt_outcome ended) {
+        const std::string network = detail::peer_network(tried.peer);
+        const auto known = known_address(tried, network);
+        if (!known) return outage_of_hmac();
+        if (ended == attempt_outcome::succeeded) {
+            // Where nobody knows the address, all strangers would be known by it.
+            if (!network.empty()) shared_->known.keep(*known, tried.at);
+            return {};
+        }
+        if (shared_->known.holds(*known, tried.at)) {
+            shared_->known.take(*known, tried.at);
+            return {};
+        }
+        const auto whose = strangers_buckets(tried, network);
+        if (!whose) return outage_of_hmac();
+        shared_->clients.take(whose->client, tried.at);
+        if (!network.empty()) shared_->addresses.take(whose->address, tried.at);
+        return {};
+    }
+
+    /// What the tables take, whatever happens.
+    std::size_t memory_bytes() const noexcept {
+        return shared_->clients.memory_bytes() + shared_->addresses.memory_bytes() + shared_->known.memory_bytes();
+    }
+
+private:
+    static constexpr std::size_t most_buckets = std::size_t{1} << 24;
+    using milliseconds = std::chrono::milliseconds;
+
+    /// A bucket as the time at which it will be full again (ITU-T I.371 A.1): no clock has to tick for it.
+    struct bucket {
+        std::uint64_t name = 0;
+        instant full_at{};
+        /// Until when it says something, and so may not be taken for another. Past in an empty bucket.
+        instant kept_until{};
+    };
+
+    /// Buckets by name in sets of eight.
+    class table {
+    public:
+        table(const failure_limit& limit, milliseconds longest_debt, milliseconds known_for, std::size_t buckets)
+            : limit_(limit), longest_debt_(longest_debt), known_for_(known_for),
+              buckets_(std::bit_ceil((std::max)(buckets, ways))) {}
+
+        /// Whether it is kept though it may be full: an address that is known.
+        bool holds(std::uint64_t name, instant now) {
+            const std::scoped_lock lock(lock_of(name));
+            return find(name, now) != nullptr;
+        }
+
+        /// How long until it has a token.
+        milliseconds wait(std::uint64_t name, instant now) {
+            const std::scoped_lock lock(lock_of(name));
+            const bucket* found = find(name, now);
+            if (found == nullptr) return milliseconds(0);
+            return (std::clamp)(found->full_at - now - (limit_.burst - 1) * limit_.refill, milliseconds(0),
+                                longest_debt_);
+        }
+
+        void take(std::uint64_t name, instant now) {
+            const std::scoped_lock lock(lock_of(name));
+            bucket& found = find_or_evict(name, now);
+            // A clock that was set back would leave it empty for long.
+            const instant latest = now + limit_.burst * limit_.refill + longest_debt_;
+            found.full_at = (std::min)((std::max)(found.full_at, now) + limit_.refill, latest);
+            found.kept_until = (std::max)(found.kept_until, found.full_at);
+        }
+
+        void keep(std::uint64_t name, instant now) {
+            const std::scoped_lock lock(lock_of(name));
+            find_or_evict(name, now).kept_until = now + known_for_;
+        }
+
+        std::size_t memory_bytes() const noexcept { return buckets_.size() * sizeof(bucket); }
+
+    private:
+        static constexpr std::size_t ways = 8;
+
+        std::mutex& lock_of(std::uint64_t name) { return locks_[name % buckets_.size() / ways % locks_.size()]; }
+
+        std::span<bucket> set_of(std::uint64_t name) {
+            // The upper bits tell the buckets of a set apart.
+            return std::span(buckets_).subspan(name % buckets_.size() / ways * ways, ways);
+        }
+        bucket* find(std::uint64_t name, instant now) {
+            for (bucket& each : set_of(name))
+                if (each.name == name && now < each.kept_until) return &each;
+            return nullptr;
+        }
+        bucket& find_or_evict(std::uint64_t name, instant now) {
+            if (bucket* found = find(name, now)) return *found;
+            const auto set = set_of(name);
+            bucket& victim = *std::min_element(set.begin(), set.end(), [](const bucket& one, const bucket& other) {
+                return one.kept_until < other.kept_until;
+            });
+            victim = {name, now, now};
+            return victim;
+        }
+
+        failure_limit limit_;
+        milliseconds longest_debt_;
+        milliseconds known_for_;
+        std::vector<bucket> buckets_;
+        std::array<std::mutex, 64> locks_;
+    };
+
+    struct shared_state {
+        shared_state(const throttle_settings& settings, detail::hmac_sha256 keyed)
+            : mac(std::move(keyed)),
+              clients(settings.per_client, settings.longest_wait, milliseconds(0), settings.buckets),
+              addresses(settings.per_address, settings.longest_wait, milliseconds(0), settings.buckets),
+              known(settings.per_known_address, settings.longest_wait, settings.known_for, settings.buckets) {}
+
+        detail::hmac_sha256 mac;
+        table clients, addresses, known;
+    };
+
+    token_bucket_throttle(const throttle_settings& settings, detail::hmac_sha256 mac)
+        : shared_(std::make_shared<shared_state>(settings, std::move(mac))) {}
+
+    struct two_names {
+        std::uint64_t client, address;
+    };
+
+    std::optional<two_names> strangers_buckets(const attempt& tried, std::string_view network) const {
+        const auto client = name_of('c', tried.client_id, {});
+        const auto address = name_of('a', network, {});
+        if (!client || !address) return std::nullopt;
+        return two_names{*client, *address};
+    }
+    std::optional<std::uint64_t> known_address(const attempt& tried, std::string_view network) const {
+        return name_of('k', network, tried.client_id);
+    }
+
+    /// A network has no NUL, so the two texts cannot run into each other.
+    std::optional<std::uint64_t> name_of(char what, std::string_view one, std::string_view other) const {
+        std::string text(1, what);
+        text.append(one).append(1, '\0').append(other);
+        std::array<std::byte, 32> digest;
+        if (!shared_->mac(std::as_bytes(std::span(text)), digest)) return std::nullopt;
+        std::uint64_t name = 0;
+        for (std::size_t i = 0; i != 8; ++i) name = name << 8 | std::to_integer<std::uint64_t>(digest[i]);
+        return name;
+    }
+
+    static admission wait(milliseconds time) {
+        if (time <= time.zero()) return {};
+        return {std::chrono::ceil<std::chrono::seconds>(time)};
+    }
+    static unexpected<outage> outage_of_hmac() { return unexpected(outage{"HMAC-SHA256 failed"}); }
+
+    std::shared_ptr<shared_state> shared_;
 };
 
 } // namespace regrant::inline v0

@@ -55,6 +55,9 @@ ASYNC_STORE = """struct store {
 """
 ASYNC_ISSUER = "struct issuer { answer<minted_tokens> mint(const mint_order&); };"
 
+ASYNC_HOOKS = (ASYNC % (ASYNC_STORE + ASYNC_ISSUER + "struct hooks { %s };")).replace(
+    "token_keyring k) {", "token_keyring k, hooks h) {").replace("std::move(k));", "std::move(k), {}, h);")
+
 # name, what must not compile, what the first error line says
 CASES = [
     ("a store without advance is told its signature",
@@ -89,6 +92,26 @@ struct hooks { account_standing check_account(const auto&, const auto&); };""",
     ("an event hook that may throw is refused (R75)",
      STORE % """using store = memory_store;
 struct hooks { void observe(const decision&); };""",
+     "the hook is: void observe(const decision& made) noexcept"),
+    ("a throttle without settle is not passed over (R26)",
+     STORE % """using store = memory_store;
+struct hooks { result<admission, outage> admit(const attempt&); };""",
+     "the hooks of a throttle are: result<admission, outage> admit(const attempt& tried); result<void, outage> settle("),
+    ("a throttle that answers yes or no is told its signature (R26)",
+     STORE % """using store = memory_store;
+struct hooks {
+    bool admit(const attempt&);
+    result<void, outage> settle(const attempt&, attempt_outcome);
+};""",
+     "the hooks of a throttle are: result<admission, outage> admit(const attempt& tried); result<void, outage> settle("),
+    ("an awaited throttle with a slip is told its signature, though its account check is good (R26)",
+     ASYNC_HOOKS % """answer<account_standing> check_account(const grant&, const client&);
+    answer<bool> admit(const attempt&);
+    answer<void> settle(const attempt&, attempt_outcome);""",
+     "the hooks of a throttle are: result<admission, outage> admit(const attempt& tried); result<void, outage> settle("),
+    ("an awaited event hook that may throw is refused (R75)",
+     ASYNC_HOOKS % """answer<account_standing> check_account(const grant&, const client&);
+    void observe(const decision&);""",
      "the hook is: void observe(const decision& made) noexcept"),
     ("a public client in code that does not rotate (R37, 9700 2.2.2)",
      """#include <regrant/client.hpp>

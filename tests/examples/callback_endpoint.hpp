@@ -88,10 +88,17 @@ private:
             auto identified = (*std::move(identifying)).with(*std::move(known));
             if (auto* refused = std::get_if<regrant::refusal>(&identified)) return refuse(std::move(*refused));
             if (auto* good = std::get_if<regrant::authenticated_client>(&identified)) return open(std::move(*good));
-            auto& proving = *std::get_if<proving_secret>(&identified);
-            auto match = regrant::match_client_secret(proving.ask());
+            auto& admitting = *std::get_if<admitting_attempt>(&identified);
+            auto admitted = host.hooks.admit(admitting.ask());
+            if (!admitted) return unavailable(regrant::reason::throttle_unavailable, admitted.error());
+            auto proving = std::move(admitting).with(*admitted);
+            if (!proving) return refuse(std::move(proving).error());
+            auto match = regrant::match_client_secret(proving->ask());
             if (!match) return unavailable(regrant::reason::crypto_unavailable, match.error());
-            auto proven = std::move(proving).with(*match);
+            auto settling = (*std::move(proving)).with(*match);
+            auto settled = host.hooks.settle(settling.ask(), settling.outcome());
+            if (!settled) return unavailable(regrant::reason::throttle_unavailable, settled.error());
+            auto proven = std::move(settling).with(attempt_settled{});
             if (!proven) return refuse(std::move(proven).error());
             open(*std::move(proven));
         }

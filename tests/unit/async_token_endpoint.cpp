@@ -83,6 +83,12 @@ std::vector<scenario> all_scenarios() {
          }},
         {"a wrong secret",
          [](server& s) { return refresh_of(s.log_in(), "&client_id=TENANT_CLIENT_ID&client_secret=x"); }},
+        {"a throttled client",
+         [](server& s) {
+             const std::string token = s.log_in();
+             s.hooks.lets_in = {7s};
+             return refresh_of(token);
+         }},
         {"another client's token", [](server& s) { return refresh_of(s.log_in(), flow::as_another); }},
         {"a revoked family",
          [](server& s) {
@@ -138,6 +144,7 @@ std::string seen_of(const scenario& what, driver by, std::string_view failing = 
         seen += ' ' + std::string(made.written ? to_string(*made.written) : "nothing written");
         seen += ' ' + made.client_id + ' ' + std::to_string(made.races_lost);
     }
+    for (const std::string& attempt : s.hooks.attempts) seen += "\nattempt: " + attempt;
     const auto rows = s.store.rows.list_subject("alice");
     for (const grant& row : *rows)
         seen += "\nrow: " + std::to_string(static_cast<std::uint32_t>(row.current)) + ' ' +
@@ -168,7 +175,7 @@ TEST_CASE("all drivers give the same answers by the same calls in the same order
 TEST_CASE("with an outage at any call all drivers answer alike, and no token is spent for nothing (R51, R52)") {
     std::size_t injected = 0;
     for (const scenario& what : all_scenarios())
-        for (const std::string_view call : {"lookup", "find", "account", "mint", "advance", "revoke", "origin"})
+        for (const std::string_view call : {"lookup", "admit", "failed", "succeeded", "find", "account", "mint", "advance", "revoke", "origin"})
             for (const trouble how : {trouble::outage, trouble::lost_answer, trouble::exception}) {
                 CAPTURE(what.name);
                 CAPTURE(call);

@@ -21,8 +21,11 @@
 
 using namespace regrant;
 using namespace std::chrono_literals;
+using client_authentication::admitting_attempt;
+using client_authentication::attempt_settled;
 using client_authentication::identifying_client;
 using client_authentication::proving_secret;
+using client_authentication::settling_attempt;
 using flow::basic;
 
 namespace {
@@ -31,12 +34,16 @@ template <class Step, class Answer> using after = decltype(std::declval<Step>().
 static_assert(std::is_same_v<decltype(client_authentication::begin(std::declval<const token_request&>(), instant())),
                              result<identifying_client, refusal>>);
 static_assert(std::is_same_v<after<identifying_client, client_ptr>,
-                             std::variant<proving_secret, authenticated_client, refusal>>);
-static_assert(std::is_same_v<after<proving_secret, secret_match>, result<authenticated_client, refusal>>);
+                             std::variant<admitting_attempt, authenticated_client, refusal>>);
+static_assert(std::is_same_v<after<admitting_attempt, admission>, result<proving_secret, refusal>>);
+static_assert(std::is_same_v<after<proving_secret, secret_match>, settling_attempt>);
+static_assert(std::is_same_v<after<settling_attempt, attempt_settled>, result<authenticated_client, refusal>>);
 
 template <class Step, class Answer>
 concept can_stay = requires(Step& step, Answer answer) { step.with(std::move(answer)); };
 static_assert(!can_stay<identifying_client, client_ptr> && !std::is_copy_constructible_v<identifying_client>);
+static_assert(!can_stay<admitting_attempt, admission> && !std::is_copy_constructible_v<admitting_attempt>);
+static_assert(!can_stay<settling_attempt, attempt_settled>);
 static_assert(!can_stay<proving_secret, secret_match> && !std::is_copy_constructible_v<proving_secret>);
 
 constexpr instant now{std::chrono::milliseconds(1'636'449'231'250)};
@@ -76,7 +83,9 @@ result<authenticated_client, refusal> authenticate(const token_request& request,
     auto identified = (*std::move(identifying)).with(std::move(known));
     if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
     if (auto* done = std::get_if<authenticated_client>(&identified)) return std::move(*done);
-    return std::get<proving_secret>(std::move(identified)).with(match);
+    auto proving = std::get<admitting_attempt>(std::move(identified)).with({});
+    if (!proving) return unexpected(proving.error());
+    return (*std::move(proving)).with(match).with({});
 }
 
 /// The step that asks for the check of a secret.
@@ -84,8 +93,10 @@ proving_secret proving(const token_request& request, client_ptr known) {
     auto identifying = client_authentication::begin(request, now);
     REQUIRE(identifying);
     auto identified = (*std::move(identifying)).with(std::move(known));
-    REQUIRE(std::holds_alternative<proving_secret>(identified));
-    return std::get<proving_secret>(std::move(identified));
+    REQUIRE(std::holds_alternative<admitting_attempt>(identified));
+    auto made = std::get<admitting_attempt>(std::move(identified)).with({});
+    REQUIRE(made);
+    return *std::move(made);
 }
 
 } // namespace
@@ -344,4 +355,52 @@ TEST_CASE("the first failure answers: mechanisms, credentials, client, method, s
     CHECK(why(sent("", {basic("web", "s")}), nullptr, wrong) == "client_unknown");
     CHECK(why(sent("", {basic("web", "s")}), registered(by_post), wrong) == "method_not_registered");
     CHECK(why(sent("", {basic("web", "s")}), registered(by_basic), wrong) == "secret_wrong");
+}
+
+TEST_CASE("a throttle is asked about client, address and time before the secret, and refuses with 429 (R26, 6749 2.3.1)") {
+    for (const bool in_header : {false, true}) {
+        http_request raw = flow::post(flow::refresh_form("t", in_header ? "" : "&client_id=web&client_secret=s"));
+        if (in_header) raw.header("Authorization", basic("web", "s"));
+        raw.peer = "192.0.2.7";
+        const auto request = token_request::parse(std::move(raw));
+        REQUIRE(request);
+        for (const bool is_known : {false, true}) {
+            auto identifying = client_authentication::begin(*request, now);
+            REQUIRE(identifying);
+            auto identified = (*std::move(identifying)).with(is_known ? registered(by_post) : nullptr);
+            auto* admitting = std::get_if<admitting_attempt>(&identified);
+            REQUIRE(admitting);
+            CHECK(admitting->ask().client_id == "web");
+            CHECK(admitting->ask().peer == "192.0.2.7");
+            CHECK(admitting->ask().at == now);
+            const auto refused = std::move(*admitting).with({7s});
+            REQUIRE_FALSE(refused);
+            CHECK(refused.error().why == reason::throttled);
+            CHECK(refused.error().code() == errc::invalid_client);
+            CHECK(refused.error().status() == http_status::too_many_requests);
+            CHECK(refused.error().retry_after == 7s);
+        }
+    }
+}
+
+TEST_CASE("a public client is never throttled: it has no secret to guess (R25, R26)") {
+    const auto request = sent("&client_id=web");
+    for (const client_ptr& known : {registered(by_name), registered(by_post), client_ptr()}) {
+        auto identifying = client_authentication::begin(request, now);
+        REQUIRE(identifying);
+        const auto identified = (*std::move(identifying)).with(known);
+        CHECK_FALSE(std::holds_alternative<admitting_attempt>(identified));
+    }
+}
+
+TEST_CASE("a throttle is told of every failure, whatever failed, and of a success (R20, R26)") {
+    const auto by_body = sent("&client_id=web&client_secret=s");
+    const auto outcome = [&](client_ptr known, secret_match match) {
+        return proving(by_body, std::move(known)).with(match).outcome();
+    };
+    CHECK(outcome(registered(by_post), secret_match::as_meant) == attempt_outcome::succeeded);
+    CHECK(outcome(registered(by_post), secret_match::neither) == attempt_outcome::failed);
+    CHECK(outcome(registered(by_basic), secret_match::as_meant) == attempt_outcome::failed);
+    CHECK(outcome(registered(by_name), secret_match::as_meant) == attempt_outcome::failed);
+    CHECK(outcome(nullptr, secret_match::as_meant) == attempt_outcome::failed);
 }

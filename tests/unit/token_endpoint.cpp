@@ -149,6 +149,12 @@ const std::vector<bad_request_row>& refusals() {
          invalid_client, reason::method_not_registered},
         {"R20, wrong", [](server& s) { return s.refresh("t", "&client_id=another&client_secret=x"); }, bad_request,
          invalid_client, reason::secret_wrong},
+        {"R26",
+         [](server& s) {
+             s.hooks.lets_in = {7s};
+             return s.refresh("t");
+         },
+         too_many_requests, invalid_client, reason::throttled},
         {"R30", [](server& s) { return s.refresh("t", "&client_id=machine&client_secret=s"); }, bad_request,
          unauthorized_client, reason::grant_type_not_allowed},
         {"R13, R32", [](server& s) { return s.refresh("%01"); }, bad_request, invalid_grant,
@@ -263,6 +269,12 @@ const std::vector<bad_request_row>& refusals() {
              return s.refresh("t");
          },
          service_unavailable, temporarily_unavailable, reason::registry_unavailable},
+        {"R51, throttle",
+         [](server& s) {
+             s.fail("admit", trouble::outage);
+             return s.refresh("t");
+         },
+         service_unavailable, temporarily_unavailable, reason::throttle_unavailable},
         {"R51, account",
          [](server& s) {
              const std::string token = s.log_in();
@@ -347,9 +359,8 @@ endpoint_settings with_policy(const policy_settings& settings) {
 // ---- every refusal
 
 TEST_CASE("every reason that a request can meet is met by these tests (R32, R75)") {
-    // A throttle is not given here; the random source and a subject belong to the login; OpenSSL does not fail.
-    std::set<reason> met{reason::throttled, reason::random_unavailable, reason::subject_missing,
-                         reason::crypto_unavailable};
+    // The random source and a subject belong to the login; OpenSSL does not fail.
+    std::set<reason> met{reason::random_unavailable, reason::subject_missing, reason::crypto_unavailable};
     for (const bad_request_row& each : refusals()) CHECK(met.insert(each.why).second);
     CHECK(met.size() == static_cast<std::size_t>(reason::exception_caught) + 1);
 }
@@ -369,7 +380,9 @@ TEST_CASE("every refusal has its status, its code alone for a body, and is never
         CHECK_MESSAGE(times(reply, "Content-Length") == 0, "it is the host's (R71)");
         CHECK(times(reply, "WWW-Authenticate") == (each.status == unauthorized ? 1 : 0));
         CHECK(times(reply, "Allow") == (each.status == method_not_allowed ? 1 : 0));
-        CHECK_MESSAGE(times(reply, "Retry-After") == (each.status == service_unavailable ? 1 : 0), "R51");
+        CHECK_MESSAGE(
+            times(reply, "Retry-After") == (each.status == service_unavailable || each.status == too_many_requests ? 1 : 0),
+            "R26, R51");
         CHECK(times(reply, "Access-Control-Allow-Origin") == 0);
     }
 }
@@ -405,7 +418,7 @@ TEST_CASE("a description is a fixed text in the characters of the standard, the 
         CHECK(reply.body == R"({"error":")" + std::string(to_string(each.code)) + R"(","error_description":")" +
                                 *description + "\"}");
         if (each.code == errc::invalid_grant) of_bad_tokens.insert(*description);
-        if (each.code == errc::invalid_client) of_bad_clients.insert(*description);
+        if (each.code == errc::invalid_client && each.why != reason::throttled) of_bad_clients.insert(*description);
     }
     CHECK(of_bad_tokens.size() == 1);
     CHECK(of_bad_clients.size() == 1);
@@ -833,6 +846,74 @@ TEST_CASE("a public client is its client_id, and its token must be its own (R25,
     const http_reply reply = s.refresh(own, as_spa);
     REQUIRE(is_good(reply));
     CHECK_MESSAGE(successor_in(reply) != own, "9700 2.2.2: it rotates on every use");
+}
+
+TEST_CASE("a throttled client gets 429 and when to come again, though its secret is right (R26, 6749 2.3.1)") {
+    server s;
+    const std::string token = s.log_in();
+    s.hooks.lets_in = {7s};
+    for (const bool in_header : {false, true}) {
+        http_request request = in_header ? post(refresh_form(token), {{"Authorization", basic("basic", "a%2Bb%25c%3Ad")}})
+                                         : post(refresh_form(token, as_web));
+        request.peer = "192.0.2.7";
+        s.hooks.attempts.clear();
+        const http_reply reply = s.send(std::move(request));
+        CHECK(reply.status == too_many_requests);
+        CHECK(reply.body == error_body("invalid_client"));
+        CHECK(reply.header("Retry-After") == "7");
+        CHECK(reply.header("Cache-Control") == "no-store");
+        CHECK(reply.header("Pragma") == "no-cache");
+        CHECK(times(reply, "WWW-Authenticate") == 0);
+        CHECK(s.last_reason() == "throttled");
+        // What is not let in is not counted again, or nobody would ever get out.
+        CHECK(s.hooks.attempts == call_log{(in_header ? "admit basic" : "admit TENANT_CLIENT_ID") +
+                                           std::string(" 192.0.2.7 ") + std::to_string(now.time_since_epoch().count())});
+        CHECK(s.log == call_log{"lookup"});
+    }
+    s.hooks.lets_in = {};
+    CHECK(is_good(s.refresh(token)));
+}
+
+TEST_CASE("failed authentications are told to the throttle, good ones as good, public ones not at all (R20, R25, R26)") {
+    server s;
+    const std::string token = s.log_in();
+    const std::string of_spa = s.log_in("spa");
+    const auto told = [&](std::string_view who) {
+        s.hooks.attempts.clear();
+        (void)s.refresh(token, who);
+        std::string calls;
+        for (const std::string& each : s.hooks.attempts) calls += each.substr(0, each.find(' ')) + ' ';
+        return calls;
+    };
+    CHECK(told(as_web) == "admit succeeded ");
+    CHECK(told("&client_id=TENANT_CLIENT_ID&client_secret=x") == "admit failed ");
+    CHECK(told("&client_id=who&client_secret=x") == "admit failed ");
+    CHECK(told("&client_id=basic&client_secret=x") == "admit failed ");
+    CHECK(told("&client_id=spa&client_secret=x") == "admit failed ");
+    // Another client's token is no failure of authentication.
+    CHECK(told(as_another) == "admit succeeded ");
+    CHECK(told("&client_id=spa") == "");
+    CHECK(told("") == "");
+    s.hooks.lets_in = {7s};
+    CHECK(is_good(s.refresh(of_spa, as_spa)));
+}
+
+TEST_CASE("a throttle that does not answer is a 503, for guesses would not be counted (R26, R51, R76)") {
+    for (const std::string_view call : {"admit", "failed", "succeeded"})
+        for (const trouble how : {trouble::outage, trouble::exception}) {
+            CAPTURE(call);
+            server s;
+            const std::string token = s.log_in();
+            s.fail(call, how);
+            const http_reply reply =
+                s.refresh(token, call == "failed" ? "&client_id=TENANT_CLIENT_ID&client_secret=x" : as_web);
+            CHECK(reply.status == service_unavailable);
+            CHECK(s.last_reason() == (how == trouble::outage ? "throttle_unavailable" : "exception_caught"));
+            CHECK(times(reply, "Retry-After") == 1);
+            CHECK(s.log == call_log{"lookup"});
+            s.recover();
+            CHECK(is_good(s.refresh(token)));
+        }
 }
 
 TEST_CASE("a client that may not use this grant is told so, and its token is not looked at (R30, 6749 5.2)") {

@@ -6,10 +6,12 @@
 #include "../async_token_store.hpp"
 #include "../client.hpp"
 #include "../client_registry.hpp"
+#include "../decision.hpp"
 #include "../error.hpp"
 #include "../grant.hpp"
 #include "../hooks.hpp"
 #include "../result.hpp"
+#include "../throttle.hpp"
 #include "../token_issuer.hpp"
 #include "task.hpp"
 
@@ -31,6 +33,12 @@ concept async_token_issuer = requires(Issuer& issuer, const mint_order& order) {
 template <class Hooks>
 concept can_check_account_awaited = requires(Hooks& hooks, const grant& login, const client& asking) {
     { hooks.check_account(login, asking) } -> task_of<result<account_standing, outage>>;
+};
+
+template <class Hooks>
+concept can_throttle_awaited = requires(Hooks& hooks, const attempt& tried, attempt_outcome ended) {
+    { hooks.admit(tried) } -> task_of<result<admission, outage>>;
+    { hooks.settle(tried, ended) } -> task_of<result<void, outage>>;
 };
 
 /// Looks clients up; most registries answer at once.
@@ -65,23 +73,48 @@ private:
     Issuer& issuer_;
 };
 
-/// Asks the host about an account.
-template <class Hooks, class Store> class awaited_hooks {
+/// Asks the host, which answers some questions at once.
+template <class Hooks, class Store> class asked_hooks {
 public:
-    explicit awaited_hooks(Hooks& hooks) noexcept : hooks_(hooks) {}
+    explicit asked_hooks(Hooks& hooks) noexcept : hooks_(hooks) {}
 
     task_like<Store, result<account_standing, outage>> check_account(const grant& login, const client& asking) {
         if constexpr (can_check_account_awaited<Hooks>) co_return co_await hooks_.check_account(login, asking);
         else co_return detail::check_account(hooks_, login, asking);
     }
+    task_like<Store, result<admission, outage>> admit(const attempt& tried) {
+        if constexpr (can_throttle_awaited<Hooks>) co_return co_await hooks_.admit(tried);
+        else co_return detail::admit(hooks_, tried);
+    }
+    task_like<Store, result<void, outage>> settle(const attempt& tried, attempt_outcome ended) {
+        if constexpr (can_throttle_awaited<Hooks>) co_return co_await hooks_.settle(tried, ended);
+        else co_return detail::settle(hooks_, tried, ended);
+    }
+    void observe(const decision& made) noexcept { detail::observe(hooks_, made); }
 
 private:
     Hooks& hooks_;
 };
 
+/// The endpoint asks its hooks itself before it hands them on to the grant, which must not wrap them again.
+template <class Hooks, class Store> struct awaited_hooks_of {
+    using type = asked_hooks<Hooks, Store>;
+};
+template <class Hooks, class Store> struct awaited_hooks_of<asked_hooks<Hooks, Store>, Store> {
+    using type = asked_hooks<Hooks, Store>&;
+};
+template <class Hooks, class Store> using awaited_hooks = typename awaited_hooks_of<Hooks, Store>::type;
+
 template <class Hooks, class Store>
-auto check_account(awaited_hooks<Hooks, Store>& hooks, const grant& login, const client& asking) {
+auto check_account(asked_hooks<Hooks, Store>& hooks, const grant& login, const client& asking) {
     return hooks.check_account(login, asking);
+}
+template <class Hooks, class Store> auto admit(asked_hooks<Hooks, Store>& hooks, const attempt& tried) {
+    return hooks.admit(tried);
+}
+template <class Hooks, class Store>
+auto settle(asked_hooks<Hooks, Store>& hooks, const attempt& tried, attempt_outcome ended) {
+    return hooks.settle(tried, ended);
 }
 
 /// As `explain_client_registry`, for parts that may be awaited.
@@ -97,7 +130,10 @@ template <class Issuer> constexpr void explain_async_token_issuer() {
 }
 
 template <class Hooks> constexpr void explain_async_hooks() {
-    if constexpr (!can_check_account_awaited<Hooks>) explain_hooks<Hooks>();
+    explain_class_of_hooks<Hooks>();
+    if constexpr (!can_check_account_awaited<Hooks>) explain_account_hook<Hooks>();
+    if constexpr (!can_throttle_awaited<Hooks>) explain_throttle_hooks<Hooks>();
+    explain_observer<Hooks>();
 }
 
 } // namespace regrant::inline v0::detail

@@ -55,6 +55,7 @@ inline void close_after(httplib::Response& to) {
 inline http_request to_request(const httplib::Request& from) {
     http_request request;
     request.method = from.method;
+    request.peer = from.remote_addr;
     request.query = secret(query_of(from.target));
     for (const auto& [name, value] : from.headers) request.header(name, value);
     return request;

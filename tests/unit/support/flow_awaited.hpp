@@ -12,6 +12,7 @@
 #include <regrant/hooks.hpp>
 #include <regrant/lineage.hpp>
 #include <regrant/result.hpp>
+#include <regrant/throttle.hpp>
 #include <regrant/token_issuer.hpp>
 #include <regrant/token_store.hpp>
 
@@ -77,6 +78,14 @@ template <class Hooks> struct awaited_hooks {
     answer_later<regrant::account_standing> check_account(const regrant::grant& login, const regrant::client& asking) {
         co_await pause{};
         co_return at_once.check_account(login, asking);
+    }
+    answer_later<regrant::admission> admit(const regrant::attempt& tried) {
+        co_await pause{};
+        co_return at_once.admit(tried);
+    }
+    answer_later<void> settle(const regrant::attempt& tried, regrant::attempt_outcome ended) {
+        co_await pause{};
+        co_return at_once.settle(tried, ended);
     }
     void observe(const regrant::decision& made) noexcept { at_once.observe(made); }
 };

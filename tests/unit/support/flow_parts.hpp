@@ -6,6 +6,7 @@
 #include <regrant/decision.hpp>
 #include <regrant/hooks.hpp>
 #include <regrant/memory_store.hpp>
+#include <regrant/throttle.hpp>
 #include <regrant/token_issuer.hpp>
 #include <regrant/token_keyring.hpp>
 
@@ -171,7 +172,29 @@ public:
     }
     void observe(const regrant::decision& made) noexcept { decisions.emplace_back(made); }
 
+    /// What `admit` answers, and who asked how it ended.
+    regrant::admission lets_in{};
+    call_log attempts{};
+
+    regrant::result<regrant::admission, regrant::outage> admit(const regrant::attempt& tried) {
+        if (auto down = troubled("admit", tried)) return regrant::unexpected(*down);
+        return lets_in;
+    }
+    regrant::result<void, regrant::outage> settle(const regrant::attempt& tried, regrant::attempt_outcome ended) {
+        if (auto down = troubled(ended == regrant::attempt_outcome::failed ? "failed" : "succeeded", tried))
+            return regrant::unexpected(*down);
+        return {};
+    }
+
 private:
+    std::optional<regrant::outage> troubled(std::string_view call, const regrant::attempt& tried) {
+        attempts.push_back(std::string(call) + ' ' + std::string(tried.client_id) + ' ' + std::string(tried.peer) + ' ' +
+                           std::to_string(tried.at.time_since_epoch().count()));
+        if (fails.hits(call, trouble::exception)) throw std::runtime_error(std::string(private_words));
+        if (fails.hits(call, trouble::outage)) return regrant::outage{std::string(private_words)};
+        return std::nullopt;
+    }
+
     call_log& log_;
 };
 

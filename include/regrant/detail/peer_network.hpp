@@ -1,0 +1,96 @@
+// regrant/detail/peer_network.hpp - the network that one customer of a provider has, for a peer's address.
+// floor 0
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "cpp20.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+/// Reads the groups of an IPv6 address (RFC 4291 2.2); the last two may be written as IPv4.
+class ipv6_groups {
+public:
+    static std::optional<std::array<std::uint16_t, 8>> parse(std::string_view text) noexcept {
+        const std::size_t gap = text.find("::");
+        if (gap == std::string_view::npos) {
+            ipv6_groups all;
+            if (!all.read(text) || all.count_ != 8) return std::nullopt;
+            return all.groups_;
+        }
+        ipv6_groups head, tail;
+        if (!head.read(text.substr(0, gap)) || !tail.read(text.substr(gap + 2))) return std::nullopt;
+        if (head.count_ + tail.count_ > 7) return std::nullopt;
+        for (std::size_t i = 0; i != tail.count_; ++i) head.groups_[8 - tail.count_ + i] = tail.groups_[i];
+        return head.groups_;
+    }
+
+private:
+    bool read(std::string_view text) noexcept {
+        while (!text.empty()) {
+            const std::string_view piece = text.substr(0, text.find(':'));
+            const bool is_last = piece.size() == text.size();
+            if (is_last && piece.find('.') != std::string_view::npos) return read_ipv4(piece);
+            unsigned value = 0;
+            if (piece.size() > 4 || !read_number(piece, 16, value) || !add(value)) return false;
+            if (is_last) return true;
+            text.remove_prefix(piece.size() + 1);
+            if (text.empty()) return false;
+        }
+        return true;
+    }
+
+    bool read_ipv4(std::string_view text) noexcept {
+        unsigned bytes[4];
+        for (std::size_t i = 0; i != 4; ++i) {
+            const std::string_view piece = text.substr(0, text.find('.'));
+            if ((piece.size() == text.size()) != (i == 3)) return false;
+            if (!read_number(piece, 10, bytes[i]) || bytes[i] > 255) return false;
+            if (i != 3) text.remove_prefix(piece.size() + 1);
+        }
+        return add(bytes[0] * 256 + bytes[1]) && add(bytes[2] * 256 + bytes[3]);
+    }
+
+    static bool read_number(std::string_view text, int base, unsigned& value) noexcept {
+        const char* end = text.data() + text.size();
+        const auto read = std::from_chars(text.data(), end, value, base);
+        return !text.empty() && read.ec == std::errc() && read.ptr == end;
+    }
+
+    bool add(unsigned group) noexcept {
+        if (count_ == groups_.size()) return false;
+        groups_[count_++] = static_cast<std::uint16_t>(group);
+        return true;
+    }
+
+    std::array<std::uint16_t, 8> groups_{};
+    std::size_t count_ = 0;
+};
+
+/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC 6177),
+/// so that a count by address would bind nobody. Other text counts as it is.
+inline std::string peer_network(std::string_view address) {
+    if (address.find(':') == std::string_view::npos) return std::string(address);
+    const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
+    if (!groups) return std::string(address);
+    const auto& group = *groups;
+    const bool is_mapped = group[0] == 0 && group[1] == 0 && group[2] == 0 && group[3] == 0 && group[4] == 0 &&
+                           group[5] == 0xFFFF;
+    std::string network;
+    if (is_mapped) { // an IPv4 peer on a socket of both families (RFC 4291 2.5.5.2)
+        for (const std::uint16_t two : {group[6], group[7]})
+            network += (network.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
+        return network;
+    }
+    for (std::size_t i = 0; i != 4; ++i) network += std::to_string(group[i]) + ':';
+    return network;
+}
+
+} // namespace regrant::inline v0::detail

@@ -1,0 +1,264 @@
+#include <regrant/token_bucket_throttle.hpp>
+
+#include "support/flow_http.hpp"
+#include "support/flow_server.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+using namespace regrant;
+using namespace std::chrono_literals;
+using flow::now;
+
+namespace {
+
+static_assert(throttle<token_bucket_throttle>);
+
+constexpr throttle_settings small{{6, 10s}, {4, 20s}, {3, 30s}, std::chrono::hours(24), 300s, 1024};
+
+token_bucket_throttle made(const throttle_settings& settings = small) {
+    auto throttle = token_bucket_throttle::make(settings);
+    REQUIRE(throttle);
+    return *std::move(throttle);
+}
+
+/// The seconds somebody must wait, 0 where they are let in.
+std::int64_t wait_of(token_bucket_throttle& one, std::string_view client, std::string_view peer, instant at = now) {
+    const auto answer = one.admit({client, peer, at});
+    REQUIRE(answer);
+    return answer->retry_after.value_or(0s).count();
+}
+
+/// Fails until it is not let in.
+int failures(token_bucket_throttle& one, std::string_view client, std::string_view peer, instant at = now,
+             int most = 1000) {
+    int borne = 0;
+    for (; borne != most && wait_of(one, client, peer, at) == 0; ++borne)
+        REQUIRE(one.settle({client, peer, at}, attempt_outcome::failed));
+    return borne;
+}
+
+void succeed(token_bucket_throttle& one, std::string_view client, std::string_view peer, instant at = now) {
+    REQUIRE(wait_of(one, client, peer, at) == 0);
+    REQUIRE(one.settle({client, peer, at}, attempt_outcome::succeeded));
+}
+
+std::string address(unsigned number) {
+    return "10." + std::to_string(number >> 16 & 255) + '.' + std::to_string(number >> 8 & 255) + '.' +
+           std::to_string(number & 255);
+}
+
+} // namespace
+
+TEST_CASE("an address has its burst of failures, then one more after each refill (R26)") {
+    token_bucket_throttle one = made();
+    CHECK(failures(one, "web", "192.0.2.1") == 4);
+    CHECK(wait_of(one, "web", "192.0.2.1") == 20);
+    CHECK(wait_of(one, "other", "192.0.2.1") == 20);
+    CHECK(wait_of(one, "web", "192.0.2.1", now + 19'999ms) == 1);
+    CHECK(failures(one, "web", "192.0.2.1", now + 20s) == 1);
+    CHECK(failures(one, "web", "192.0.2.1", now + 59'999ms) == 1);
+    CHECK(failures(one, "web", "192.0.2.1", now + 200s) == 4);
+}
+
+TEST_CASE("a client has its burst of failures from all strange addresses together (R26)") {
+    token_bucket_throttle one = made();
+    int borne = 0;
+    for (unsigned i = 0; i != 20; ++i) borne += failures(one, "web", address(i));
+    CHECK(borne == 6);
+    CHECK(wait_of(one, "web", "198.51.100.9") == 10);
+    CHECK(wait_of(one, "other", "198.51.100.9") == 0);
+    CHECK(failures(one, "web", "198.51.100.9", now + 10s) == 1);
+}
+
+TEST_CASE("good authentications are not counted, however many (R26)") {
+    token_bucket_throttle one = made();
+    for (int i = 0; i != 1000; ++i) succeed(one, "web", i % 2 == 0 ? "192.0.2.1" : "");
+    CHECK(failures(one, "other", "192.0.2.1") == 4);
+}
+
+TEST_CASE("guessing in a client's name locks it out nowhere it comes from, though all the world guesses (R26)") {
+    token_bucket_throttle one = made();
+    succeed(one, "web", "192.0.2.1");
+    for (unsigned i = 0; i != 500; ++i) (void)failures(one, "web", address(i));
+    CHECK(wait_of(one, "web", "198.51.100.9") != 0);
+    succeed(one, "web", "192.0.2.1");
+    // Nor does somebody beside it who guesses other clients' secrets; its own failures there do count.
+    CHECK(failures(one, "other", "192.0.2.1") == 4);
+    succeed(one, "web", "192.0.2.1");
+    CHECK(failures(one, "web", "192.0.2.1") == 3);
+    CHECK(wait_of(one, "web", "192.0.2.1") == 30);
+    succeed(one, "web", "192.0.2.1", now + 30s);
+}
+
+TEST_CASE("an address is known for a while, renewed by each success (R26)") {
+    token_bucket_throttle one = made();
+    succeed(one, "web", "192.0.2.1");
+    succeed(one, "web", "192.0.2.1", now + 20h);
+    const instant later = now + 44h - 1ms;
+    for (unsigned i = 0; i != 20; ++i) (void)failures(one, "web", address(i), later);
+    CHECK(wait_of(one, "web", "192.0.2.1", later) == 0);
+    CHECK(wait_of(one, "web", "192.0.2.1", later + 1ms) != 0);
+}
+
+TEST_CASE("without an address only the client is counted, and nobody becomes known (R26)") {
+    token_bucket_throttle one = made();
+    succeed(one, "web", "");
+    CHECK(failures(one, "web", "") == 6);
+    CHECK(failures(one, "other", "") == 6);
+}
+
+TEST_CASE("addresses of one customer count together: a /64 of IPv6, an IPv4 address however it is written (R26)") {
+    using detail::peer_network;
+    CHECK(peer_network("2001:db8:1:2:3:4:5:6") == peer_network("2001:DB8:1:2::9"));
+    CHECK(peer_network("2001:db8:1:2::") == peer_network("2001:0db8:1:2:0:0:0:1%eth0"));
+    CHECK(peer_network("2001:db8:1:2::1") != peer_network("2001:db8:1:3::1"));
+    CHECK(peer_network("::ffff:192.0.2.1") == "192.0.2.1");
+    CHECK(peer_network("::ffff:c000:201") == "192.0.2.1");
+    CHECK(peer_network("::1") == peer_network("::2"));
+    CHECK(peer_network("::1") != peer_network("::ffff:0.0.0.1"));
+    CHECK(peer_network("192.0.2.1") != peer_network("192.0.2.2"));
+    for (const std::string_view odd : {"", ":", ":::", "1:2", "1:2:3:4:5:6:7:8:9", "g::1", "12345::", "::1.2.3", "::1.2.3.256",
+                                       "1:2:3:4:5:6:7::8", "1::2::3", "::1:", "unix:/run/s"}) {
+        CAPTURE(odd);
+        CHECK(peer_network(odd) == odd);
+    }
+    token_bucket_throttle one = made();
+    CHECK(failures(one, "web", "2001:db8::1") == 4);
+    CHECK(wait_of(one, "other", "2001:db8::2") == 20);
+    CHECK(wait_of(one, "other", "2001:db8:0:1::1") == 0);
+}
+
+TEST_CASE("a clock set back makes nobody wait for ever, and a wait is never longer than the longest (R26)") {
+    token_bucket_throttle one = made();
+    CHECK(failures(one, "web", "192.0.2.1", now + 24h) == 4);
+    CHECK(wait_of(one, "web", "192.0.2.1") == 300);
+    REQUIRE(one.settle({"web", "192.0.2.1", now}, attempt_outcome::failed));
+    CHECK(wait_of(one, "web", "192.0.2.1", now + 400s) == 0);
+    // What was let in at once may fail at once.
+    for (int i = 0; i != 100; ++i) REQUIRE(one.settle({"all", "192.0.2.9", now}, attempt_outcome::failed));
+    CHECK(wait_of(one, "all", "192.0.2.9") == 300);
+    CHECK(wait_of(one, "all", "192.0.2.9", now + 500s) == 0);
+}
+
+TEST_CASE("memory stays as it is, and a drained bucket outlives a flood of strangers (R26)") {
+    throttle_settings settings = small;
+    settings.buckets = 1024;
+    token_bucket_throttle one = made(settings);
+    CHECK(one.memory_bytes() == 3 * 1024 * 24);
+    CHECK(failures(one, "web", "192.0.2.1") == 4);
+    for (unsigned i = 0; i != 100'000; ++i) {
+        const std::string peer = address(i), client = "c" + std::to_string(i);
+        REQUIRE(one.settle({client, peer, now}, attempt_outcome::failed));
+        REQUIRE(one.settle({client, peer + "9", now}, attempt_outcome::succeeded));
+    }
+    CHECK(wait_of(one, "other", "192.0.2.1") == 20);
+    CHECK(one.memory_bytes() == 3 * 1024 * 24);
+    settings.buckets = 1;
+    CHECK(made(settings).memory_bytes() == 3 * 8 * 24);
+    settings.buckets = 1025;
+    CHECK(made(settings).memory_bytes() == 3 * 2048 * 24);
+}
+
+TEST_CASE("which names share a set differs from process to process: two throttles forget differently (R26)") {
+    // The same flood through eight buckets leaves another few standing each time.
+    const auto survivors = [] {
+        throttle_settings settings = small;
+        settings.buckets = 64;
+        token_bucket_throttle one = made(settings);
+        std::string standing;
+        for (unsigned i = 0; i != 200; ++i)
+            REQUIRE(one.settle({"c" + std::to_string(i), address(i), now - 100s}, attempt_outcome::succeeded));
+        for (unsigned i = 0; i != 200; ++i) {
+            // Known addresses have a limit of their own, by which they show.
+            for (int k = 0; k != 3; ++k)
+                REQUIRE(one.settle({"c" + std::to_string(i), address(i), now}, attempt_outcome::failed));
+            standing += wait_of(one, "c" + std::to_string(i), address(i)) == 30 ? '1' : '0';
+        }
+        return standing;
+    };
+    const std::string once = survivors();
+    CHECK(once.find('1') != std::string::npos);
+    CHECK(once.find('0') != std::string::npos);
+    CHECK(survivors() != once);
+}
+
+TEST_CASE("eight threads together get the burst, and at most one more each that was under way (R26)") {
+    for (const std::size_t buckets : {std::size_t{1}, std::size_t{1024}}) {
+        throttle_settings settings = small;
+        settings.per_client = {1000, 10s};
+        settings.per_address = {100, 10s};
+        settings.buckets = buckets;
+        token_bucket_throttle one = made(settings);
+        std::atomic<int> borne = 0;
+        std::vector<std::thread> threads;
+        for (int i = 0; i != 8; ++i)
+            threads.emplace_back([&, i] {
+                token_bucket_throttle mine = one; // a copy counts with the others
+                const std::string own = "client " + std::to_string(i);
+                for (int k = 0; k != 500; ++k) {
+                    const auto answer = mine.admit({"web", "192.0.2.1", now});
+                    if (answer && !answer->retry_after) {
+                        ++borne;
+                        (void)mine.settle({"web", "192.0.2.1", now}, attempt_outcome::failed);
+                    }
+                    (void)mine.settle({own, "192.0.2.1", now}, attempt_outcome::succeeded);
+                }
+            });
+        for (std::thread& each : threads) each.join();
+        CHECK(borne >= 100);
+        CHECK(borne <= 108);
+    }
+}
+
+TEST_CASE("settings that make no sense are refused when the throttle is made (R26)") {
+    const auto is_refused = [](auto spoil) {
+        throttle_settings settings;
+        spoil(settings);
+        const auto throttle = token_bucket_throttle::make(settings);
+        return !throttle && !throttle.error().message.empty();
+    };
+    CHECK_FALSE(is_refused([](throttle_settings&) {}));
+    CHECK(is_refused([](throttle_settings& s) { s.per_client.burst = 0; }));
+    CHECK(is_refused([](throttle_settings& s) { s.per_address.refill = 0ms; }));
+    CHECK(is_refused([](throttle_settings& s) { s.per_known_address.refill = 25h; }));
+    CHECK(is_refused([](throttle_settings& s) { s.buckets = 0; }));
+    CHECK(is_refused([](throttle_settings& s) { s.buckets = (std::size_t{1} << 24) + 1; }));
+    CHECK(is_refused([](throttle_settings& s) { s.longest_wait = 0s; }));
+    CHECK(is_refused([](throttle_settings& s) { s.known_for = 0h; }));
+}
+
+TEST_CASE("an endpoint whose hooks are a throttle refuses the guess too many, and serves who knows the secret (R26)") {
+    struct my_hooks : token_bucket_throttle {
+        void observe(const decision& made) noexcept { refused = made.refused; }
+        std::optional<reason> refused{};
+    };
+    memory_store store;
+    client_list clients = flow::clients();
+    flow::call_log log;
+    flow::counting_issuer issuer(log);
+    my_hooks hooks{made()};
+    token_endpoint endpoint(store, clients, issuer, flow::ring({1}), {}, hooks);
+    const auto tokens = endpoint.issue({"another", "alice", "openid"}, now);
+    REQUIRE(tokens);
+    const auto status = [&](std::string_view secret, std::string_view peer) {
+        http_request request = flow::post(flow::refresh_form(tokens->refresh_token.reveal(), "&client_id=another&client_secret=" +
+                                                                                                 std::string(secret)));
+        request.peer = peer;
+        return endpoint.respond(std::move(request), now).status;
+    };
+    CHECK(status("s", "192.0.2.1") == http_status::ok);
+    for (int i = 0; i != 4; ++i) CHECK(status("guess", "192.0.2.2") == http_status::bad_request);
+    CHECK(status("s", "192.0.2.2") == http_status::too_many_requests);
+    CHECK(hooks.refused == reason::throttled);
+    CHECK(status("s", "192.0.2.1") == http_status::ok);
+}
