@@ -90,7 +90,7 @@ public:
     /// as `begin_family`; `invalid_client` for an unknown client
     template <class S = Store>
     task<result<token_response, refusal>> issue(const login& who, instant now = current_time()) {
-        decision made{now};
+        decision made{now, request_kind::login};
         made.client_id = who.client_id;
         auto answer = co_await detail::caught(
             [&]() -> task<result<token_response, refusal>> {
@@ -100,7 +100,7 @@ public:
                 co_return co_await async_begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who,
                                                       now, made);
             },
-            failed());
+            failed<answer_type>());
         tell(made, answer);
         co_return answer;
     }
@@ -108,26 +108,47 @@ public:
     /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
     ///
     /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
-    template <class S = Store> task<result<void, outage>> revoke(std::string_view refresh_token) {
-        co_return co_await detail::caught(
-            [&]() -> task<result<void, outage>> {
+    /// \param now  for the decision that is observed
+    template <class S = Store>
+    task<result<void, outage>> revoke(std::string_view refresh_token, instant now = current_time()) {
+        decision made{now, request_kind::revoke};
+        auto answer = co_await detail::caught(
+            [&]() -> task<result<void, refusal>> {
                 auto opened = keyring_.open(refresh_token);
-                if (!opened) co_return unexpected(std::move(opened).error());
-                if (!*opened) co_return result<void, outage>();
-                co_return co_await store_.revoke((*opened)->key);
+                if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
+                if (!*opened) co_return result<void, refusal>();
+                made.row = (*opened)->key;
+                made.generation = (*opened)->lineage.generation;
+                auto revoked = co_await store_.revoke((*opened)->key);
+                if (!revoked) co_return unavailable(reason::store_unavailable, revoked.error());
+                made.written = write_kind::revoke;
+                co_return result<void, refusal>();
             },
-            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+            failed<result<void, refusal>>());
+        tell(made, answer);
+        if (!answer) co_return unexpected(outage{std::move(answer).error().detail});
+        co_return result<void, outage>();
     }
 
     /// Logs a user out everywhere: after a password change, say.
+    /// \param now  for the decision that is observed
     /// \return how many families it ended
     template <class S = Store>
         requires can_revoke_subject_awaited<S>
-    task<result<std::size_t, outage>> revoke_subject(std::string_view subject) {
-        co_return co_await detail::caught([&] { return store_.revoke_subject(subject); },
-                                          [](const char* what) -> result<std::size_t, outage> {
-                                              return unexpected(outage{what});
-                                          });
+    task<result<std::size_t, outage>> revoke_subject(std::string_view subject, instant now = current_time()) {
+        decision made{now, request_kind::revoke_subject};
+        auto answer = co_await detail::caught(
+            [&]() -> task<result<std::size_t, refusal>> {
+                auto ended = co_await store_.revoke_subject(subject);
+                if (!ended) co_return unavailable(reason::store_unavailable, ended.error());
+                made.families_ended = *ended;
+                if (*ended != 0) made.written = write_kind::revoke;
+                co_return *ended;
+            },
+            failed<result<std::size_t, refusal>>());
+        tell(made, answer);
+        if (!answer) co_return unexpected(outage{std::move(answer).error().detail});
+        co_return *answer;
     }
 
 private:
@@ -153,8 +174,8 @@ private:
         return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
     }
 
-    auto failed() const {
-        return [this](const char* what) -> answer_type {
+    template <class Answer> auto failed() const {
+        return [this](const char* what) -> Answer {
             outage cause{what};
             return unavailable(reason::exception_caught, cause);
         };
@@ -166,7 +187,7 @@ private:
             co_return co_await preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
-        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = co_await may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -176,7 +197,7 @@ private:
         co_return reply;
     }
 
-    void tell(decision& made, const answer_type& answer) noexcept {
+    template <class Answer> void tell(decision& made, const Answer& answer) noexcept {
         if (!answer) {
             made.refused = answer.error().why;
             made.detail = answer.error().detail;

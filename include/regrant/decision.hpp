@@ -7,11 +7,34 @@
 #include "error.hpp"
 #include "lineage.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 namespace regrant::inline v0 {
+
+/// What was asked of the endpoint.
+enum class request_kind : std::uint8_t {
+    /// an HTTP request for tokens, good or not
+    refresh,
+    /// the first tokens of a login
+    login,
+    /// the end of one login
+    revoke,
+    /// the end of all of a user's logins
+    revoke_subject,
+};
+
+constexpr std::string_view to_string(request_kind kind) noexcept {
+    switch (kind) {
+    case request_kind::refresh: return "refresh";
+    case request_kind::login: return "login";
+    case request_kind::revoke: return "revoke";
+    case request_kind::revoke_subject: break;
+    }
+    return "revoke_subject";
+}
 
 /// What a decision wrote to the store.
 enum class write_kind : std::uint8_t {
@@ -25,7 +48,7 @@ enum class write_kind : std::uint8_t {
     echo,
     /// a row that had lost writes was brought up to its token
     heal,
-    /// a replay ended the family
+    /// the family was ended, by a replay or a logout; all of a user's, where that was asked
     revoke,
 };
 
@@ -47,7 +70,8 @@ constexpr std::string_view to_string(write_kind kind) noexcept {
 struct decision {
     /// When the request was judged.
     instant at;
-    /// Nothing where the answer was 200.
+    request_kind asked = request_kind::refresh;
+    /// Nothing where it was answered well.
     std::optional<reason> refused{};
     /// What a store or key said of its outage.
     std::string_view detail{};
@@ -59,6 +83,8 @@ struct decision {
     std::optional<write_kind> written{};
     /// How often another request moved the row in between.
     std::uint32_t races_lost = 0;
+    /// How many families a user's logout ended.
+    std::size_t families_ended = 0;
 };
 
 } // namespace regrant::inline v0

@@ -25,8 +25,8 @@ concept can_check_account = requires(Hooks& hooks, const grant& login, const cli
     { hooks.check_account(login, asking) } -> std::same_as<result<account_standing, outage>>;
 };
 
-/// `observe(decision)` is told of every login and refresh once, after it is decided; a preflight decides nothing. The
-/// views in it end with the call.
+/// `observe(decision)` is told of every refresh, login and logout once, after it is decided; a preflight decides
+/// nothing. The views in it end with the call.
 template <class Hooks>
 concept can_observe = requires(Hooks& hooks, const decision& made) {
     { hooks.observe(made) } noexcept;

@@ -244,10 +244,10 @@ private:
     std::optional<std::uint64_t> name_of(char what, std::string_view one, std::string_view other) const {
         std::string text(1, what);
         text.append(one).append(1, '\0').append(other);
-        std::array<std::byte, 32> digest;
-        if (!shared_->mac(std::as_bytes(std::span(text)), digest)) return std::nullopt;
+        std::array<std::byte, 32> bytes;
+        if (!shared_->mac(std::as_bytes(std::span(text)), bytes)) return std::nullopt;
         std::uint64_t name = 0;
-        for (std::size_t i = 0; i != 8; ++i) name = name << 8 | std::to_integer<std::uint64_t>(digest[i]);
+        for (std::size_t i = 0; i != 8; ++i) name = name << 8 | std::to_integer<std::uint64_t>(bytes[i]);
         return name;
     }
 

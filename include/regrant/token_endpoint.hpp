@@ -79,7 +79,7 @@ public:
     /// as `begin_family`; `invalid_client` for an unknown client
     template <class S = Store>
     result<token_response, refusal> issue(const login& who, instant now = current_time()) {
-        decision made{now};
+        decision made{now, request_kind::login};
         made.client_id = who.client_id;
         auto answer = detail::caught(
             [&]() -> result<token_response, refusal> {
@@ -88,7 +88,7 @@ public:
                 if (!*known) return unexpected(refusal{reason::client_unknown});
                 return begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who, now, made);
             },
-            failed());
+            failed<answer_type>());
         tell(made, answer);
         return answer;
     }
@@ -96,26 +96,47 @@ public:
     /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
     ///
     /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
-    template <class S = Store> result<void, outage> revoke(std::string_view refresh_token) {
-        return detail::caught(
-            [&]() -> result<void, outage> {
+    /// \param now  for the decision that is observed
+    template <class S = Store>
+    result<void, outage> revoke(std::string_view refresh_token, instant now = current_time()) {
+        decision made{now, request_kind::revoke};
+        auto answer = detail::caught(
+            [&]() -> result<void, refusal> {
                 auto opened = keyring_.open(refresh_token);
-                if (!opened) return unexpected(std::move(opened).error());
-                if (!*opened) return result<void, outage>();
-                return store_.revoke((*opened)->key);
+                if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
+                if (!*opened) return result<void, refusal>();
+                made.row = (*opened)->key;
+                made.generation = (*opened)->lineage.generation;
+                auto revoked = store_.revoke((*opened)->key);
+                if (!revoked) return unavailable(reason::store_unavailable, revoked.error());
+                made.written = write_kind::revoke;
+                return result<void, refusal>();
             },
-            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+            failed<result<void, refusal>>());
+        tell(made, answer);
+        if (!answer) return unexpected(outage{std::move(answer).error().detail});
+        return result<void, outage>();
     }
 
     /// Logs a user out everywhere: after a password change, say.
+    /// \param now  for the decision that is observed
     /// \return how many families it ended
     template <class S = Store>
         requires can_revoke_subject<S>
-    result<std::size_t, outage> revoke_subject(std::string_view subject) {
-        return detail::caught([&] { return store_.revoke_subject(subject); },
-                              [](const char* what) -> result<std::size_t, outage> {
-                                  return unexpected(outage{what});
-                              });
+    result<std::size_t, outage> revoke_subject(std::string_view subject, instant now = current_time()) {
+        decision made{now, request_kind::revoke_subject};
+        auto answer = detail::caught(
+            [&]() -> result<std::size_t, refusal> {
+                auto ended = store_.revoke_subject(subject);
+                if (!ended) return unavailable(reason::store_unavailable, ended.error());
+                made.families_ended = *ended;
+                if (*ended != 0) made.written = write_kind::revoke;
+                return *ended;
+            },
+            failed<result<std::size_t, refusal>>());
+        tell(made, answer);
+        if (!answer) return unexpected(outage{std::move(answer).error().detail});
+        return *answer;
     }
 
 private:
@@ -141,8 +162,8 @@ private:
         return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
     }
 
-    auto failed() const {
-        return [this](const char* what) -> answer_type {
+    template <class Answer> auto failed() const {
+        return [this](const char* what) -> Answer {
             outage cause{what};
             return unavailable(reason::exception_caught, cause);
         };
@@ -154,7 +175,7 @@ private:
             return preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
-        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -164,7 +185,7 @@ private:
         return reply;
     }
 
-    void tell(decision& made, const answer_type& answer) noexcept {
+    template <class Answer> void tell(decision& made, const Answer& answer) noexcept {
         if (!answer) {
             made.refused = answer.error().why;
             made.detail = answer.error().detail;

@@ -788,6 +788,28 @@ struct opened_token {
 
 namespace regrant::inline v0 {
 
+/// What was asked of the endpoint.
+enum class request_kind : std::uint8_t {
+    /// an HTTP request for tokens, good or not
+    refresh,
+    /// the first tokens of a login
+    login,
+    /// the end of one login
+    revoke,
+    /// the end of all of a user's logins
+    revoke_subject,
+};
+
+constexpr std::string_view to_string(request_kind kind) noexcept {
+    switch (kind) {
+    case request_kind::refresh: return "refresh";
+    case request_kind::login: return "login";
+    case request_kind::revoke: return "revoke";
+    case request_kind::revoke_subject: break;
+    }
+    return "revoke_subject";
+}
+
 /// What a decision wrote to the store.
 enum class write_kind : std::uint8_t {
     /// a new family, at login
@@ -800,7 +822,7 @@ enum class write_kind : std::uint8_t {
     echo,
     /// a row that had lost writes was brought up to its token
     heal,
-    /// a replay ended the family
+    /// the family was ended, by a replay or a logout; all of a user's, where that was asked
     revoke,
 };
 
@@ -822,7 +844,8 @@ constexpr std::string_view to_string(write_kind kind) noexcept {
 struct decision {
     /// When the request was judged.
     instant at;
-    /// Nothing where the answer was 200.
+    request_kind asked = request_kind::refresh;
+    /// Nothing where it was answered well.
     std::optional<reason> refused{};
     /// What a store or key said of its outage.
     std::string_view detail{};
@@ -834,6 +857,8 @@ struct decision {
     std::optional<write_kind> written{};
     /// How often another request moved the row in between.
     std::uint32_t races_lost = 0;
+    /// How many families a user's logout ended.
+    std::size_t families_ended = 0;
 };
 
 } // namespace regrant::inline v0
@@ -3335,8 +3360,8 @@ concept can_check_account = requires(Hooks& hooks, const grant& login, const cli
     { hooks.check_account(login, asking) } -> std::same_as<result<account_standing, outage>>;
 };
 
-/// `observe(decision)` is told of every login and refresh once, after it is decided; a preflight decides nothing. The
-/// views in it end with the call.
+/// `observe(decision)` is told of every refresh, login and logout once, after it is decided; a preflight decides
+/// nothing. The views in it end with the call.
 template <class Hooks>
 concept can_observe = requires(Hooks& hooks, const decision& made) {
     { hooks.observe(made) } noexcept;
@@ -3883,7 +3908,7 @@ public:
     /// as `begin_family`; `invalid_client` for an unknown client
     template <class S = Store>
     result<token_response, refusal> issue(const login& who, instant now = current_time()) {
-        decision made{now};
+        decision made{now, request_kind::login};
         made.client_id = who.client_id;
         auto answer = detail::caught(
             [&]() -> result<token_response, refusal> {
@@ -3892,7 +3917,7 @@ public:
                 if (!*known) return unexpected(refusal{reason::client_unknown});
                 return begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who, now, made);
             },
-            failed());
+            failed<answer_type>());
         tell(made, answer);
         return answer;
     }
@@ -3900,26 +3925,47 @@ public:
     /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
     ///
     /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
-    template <class S = Store> result<void, outage> revoke(std::string_view refresh_token) {
-        return detail::caught(
-            [&]() -> result<void, outage> {
+    /// \param now  for the decision that is observed
+    template <class S = Store>
+    result<void, outage> revoke(std::string_view refresh_token, instant now = current_time()) {
+        decision made{now, request_kind::revoke};
+        auto answer = detail::caught(
+            [&]() -> result<void, refusal> {
                 auto opened = keyring_.open(refresh_token);
-                if (!opened) return unexpected(std::move(opened).error());
-                if (!*opened) return result<void, outage>();
-                return store_.revoke((*opened)->key);
+                if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
+                if (!*opened) return result<void, refusal>();
+                made.row = (*opened)->key;
+                made.generation = (*opened)->lineage.generation;
+                auto revoked = store_.revoke((*opened)->key);
+                if (!revoked) return unavailable(reason::store_unavailable, revoked.error());
+                made.written = write_kind::revoke;
+                return result<void, refusal>();
             },
-            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+            failed<result<void, refusal>>());
+        tell(made, answer);
+        if (!answer) return unexpected(outage{std::move(answer).error().detail});
+        return result<void, outage>();
     }
 
     /// Logs a user out everywhere: after a password change, say.
+    /// \param now  for the decision that is observed
     /// \return how many families it ended
     template <class S = Store>
         requires can_revoke_subject<S>
-    result<std::size_t, outage> revoke_subject(std::string_view subject) {
-        return detail::caught([&] { return store_.revoke_subject(subject); },
-                              [](const char* what) -> result<std::size_t, outage> {
-                                  return unexpected(outage{what});
-                              });
+    result<std::size_t, outage> revoke_subject(std::string_view subject, instant now = current_time()) {
+        decision made{now, request_kind::revoke_subject};
+        auto answer = detail::caught(
+            [&]() -> result<std::size_t, refusal> {
+                auto ended = store_.revoke_subject(subject);
+                if (!ended) return unavailable(reason::store_unavailable, ended.error());
+                made.families_ended = *ended;
+                if (*ended != 0) made.written = write_kind::revoke;
+                return *ended;
+            },
+            failed<result<std::size_t, refusal>>());
+        tell(made, answer);
+        if (!answer) return unexpected(outage{std::move(answer).error().detail});
+        return *answer;
     }
 
 private:
@@ -3945,8 +3991,8 @@ private:
         return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
     }
 
-    auto failed() const {
-        return [this](const char* what) -> answer_type {
+    template <class Answer> auto failed() const {
+        return [this](const char* what) -> Answer {
             outage cause{what};
             return unavailable(reason::exception_caught, cause);
         };
@@ -3958,7 +4004,7 @@ private:
             return preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
-        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -3968,7 +4014,7 @@ private:
         return reply;
     }
 
-    void tell(decision& made, const answer_type& answer) noexcept {
+    template <class Answer> void tell(decision& made, const Answer& answer) noexcept {
         if (!answer) {
             made.refused = answer.error().why;
             made.detail = answer.error().detail;
@@ -4513,7 +4559,7 @@ public:
     /// as `begin_family`; `invalid_client` for an unknown client
     template <class S = Store>
     task<result<token_response, refusal>> issue(const login& who, instant now = current_time()) {
-        decision made{now};
+        decision made{now, request_kind::login};
         made.client_id = who.client_id;
         auto answer = co_await detail::caught(
             [&]() -> task<result<token_response, refusal>> {
@@ -4523,7 +4569,7 @@ public:
                 co_return co_await async_begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who,
                                                       now, made);
             },
-            failed());
+            failed<answer_type>());
         tell(made, answer);
         co_return answer;
     }
@@ -4531,26 +4577,47 @@ public:
     /// Logs one login out, named by any refresh token of its family. A token that is not ours is nothing to end.
     ///
     /// Answers when the revoke is durable: a refresh that starts afterwards fails (R50).
-    template <class S = Store> task<result<void, outage>> revoke(std::string_view refresh_token) {
-        co_return co_await detail::caught(
-            [&]() -> task<result<void, outage>> {
+    /// \param now  for the decision that is observed
+    template <class S = Store>
+    task<result<void, outage>> revoke(std::string_view refresh_token, instant now = current_time()) {
+        decision made{now, request_kind::revoke};
+        auto answer = co_await detail::caught(
+            [&]() -> task<result<void, refusal>> {
                 auto opened = keyring_.open(refresh_token);
-                if (!opened) co_return unexpected(std::move(opened).error());
-                if (!*opened) co_return result<void, outage>();
-                co_return co_await store_.revoke((*opened)->key);
+                if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
+                if (!*opened) co_return result<void, refusal>();
+                made.row = (*opened)->key;
+                made.generation = (*opened)->lineage.generation;
+                auto revoked = co_await store_.revoke((*opened)->key);
+                if (!revoked) co_return unavailable(reason::store_unavailable, revoked.error());
+                made.written = write_kind::revoke;
+                co_return result<void, refusal>();
             },
-            [](const char* what) -> result<void, outage> { return unexpected(outage{what}); });
+            failed<result<void, refusal>>());
+        tell(made, answer);
+        if (!answer) co_return unexpected(outage{std::move(answer).error().detail});
+        co_return result<void, outage>();
     }
 
     /// Logs a user out everywhere: after a password change, say.
+    /// \param now  for the decision that is observed
     /// \return how many families it ended
     template <class S = Store>
         requires can_revoke_subject_awaited<S>
-    task<result<std::size_t, outage>> revoke_subject(std::string_view subject) {
-        co_return co_await detail::caught([&] { return store_.revoke_subject(subject); },
-                                          [](const char* what) -> result<std::size_t, outage> {
-                                              return unexpected(outage{what});
-                                          });
+    task<result<std::size_t, outage>> revoke_subject(std::string_view subject, instant now = current_time()) {
+        decision made{now, request_kind::revoke_subject};
+        auto answer = co_await detail::caught(
+            [&]() -> task<result<std::size_t, refusal>> {
+                auto ended = co_await store_.revoke_subject(subject);
+                if (!ended) co_return unavailable(reason::store_unavailable, ended.error());
+                made.families_ended = *ended;
+                if (*ended != 0) made.written = write_kind::revoke;
+                co_return *ended;
+            },
+            failed<result<std::size_t, refusal>>());
+        tell(made, answer);
+        if (!answer) co_return unexpected(outage{std::move(answer).error().detail});
+        co_return *answer;
     }
 
 private:
@@ -4576,8 +4643,8 @@ private:
         return unexpected(refusal{why, std::move(cause.detail), settings_.policy.retry_after()});
     }
 
-    auto failed() const {
-        return [this](const char* what) -> answer_type {
+    template <class Answer> auto failed() const {
+        return [this](const char* what) -> Answer {
             outage cause{what};
             return unavailable(reason::exception_caught, cause);
         };
@@ -4589,7 +4656,7 @@ private:
             co_return co_await preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
-        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed());
+        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = co_await may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -4599,7 +4666,7 @@ private:
         co_return reply;
     }
 
-    void tell(decision& made, const answer_type& answer) noexcept {
+    template <class Answer> void tell(decision& made, const Answer& answer) noexcept {
         if (!answer) {
             made.refused = answer.error().why;
             made.detail = answer.error().detail;
@@ -6089,10 +6156,10 @@ private:
     std::optional<std::uint64_t> name_of(char what, std::string_view one, std::string_view other) const {
         std::string text(1, what);
         text.append(one).append(1, '\0').append(other);
-        std::array<std::byte, 32> digest;
-        if (!shared_->mac(std::as_bytes(std::span(text)), digest)) return std::nullopt;
+        std::array<std::byte, 32> bytes;
+        if (!shared_->mac(std::as_bytes(std::span(text)), bytes)) return std::nullopt;
         std::uint64_t name = 0;
-        for (std::size_t i = 0; i != 8; ++i) name = name << 8 | std::to_integer<std::uint64_t>(digest[i]);
+        for (std::size_t i = 0; i != 8; ++i) name = name << 8 | std::to_integer<std::uint64_t>(bytes[i]);
         return name;
     }
 

@@ -7,6 +7,7 @@
 #include "growing_pool.hpp"
 #include "key_files.hpp"
 #include "options.hpp"
+#include "prometheus.hpp"
 
 #include <regrant/host/httplib.hpp>
 #include <regrant/regrant.hpp>
@@ -49,11 +50,14 @@ constexpr std::string_view demo_clients = R"([
     {"client_id": "SPA_CLIENT_ID", "token_endpoint_auth_method": "none",
      "scope": "openid profile email offline_access"}])";
 
-/// Tells the operator what ought not to happen; a host's own hook would count and trace every decision.
-struct warnings {
+/// Counts every decision for `GET /metrics`, and tells the operator what ought not to happen.
+struct watching_hooks {
+    prometheus_counters counters{};
+
     void observe(const regrant::decision& made) noexcept {
+        counters.observe(made);
         const auto words = [](std::string_view text) { return static_cast<int>(text.size()); };
-        if (made.written == regrant::write_kind::revoke)
+        if (made.asked == regrant::request_kind::refresh && made.written == regrant::write_kind::revoke)
             std::fprintf(stderr, "warning: a replayed refresh token of client %.*s has ended its login\n",
                          words(made.client_id), made.client_id.data());
         else if (made.refused && form_of(*made.refused).status == http_status::service_unavailable)
@@ -101,6 +105,18 @@ void publish(httplib::Server& server, const std::string& path, std::string json)
     server.Get(path, [document = regrant::public_document(std::move(json))](const httplib::Request&,
                                                                             httplib::Response& to) {
         regrant::host::send(document, to);
+    });
+}
+
+/// For a collector on this machine alone; others see that nothing is there.
+void publish_metrics(httplib::Server& server, const prometheus_counters& counters) {
+    server.Get("/metrics", [&counters](const httplib::Request& from, httplib::Response& to) {
+        const std::string& peer = from.remote_addr;
+        if (!peer.starts_with("127.") && peer != "::1" && !peer.starts_with("::ffff:127.")) {
+            to.status = 404;
+            return regrant::host::answer_error(to);
+        }
+        to.set_content(counters.text(), "text/plain; version=0.0.4");
     });
 }
 
@@ -175,8 +191,9 @@ int serve(httplib::Server& server, auto& store, const regrant::client_list& clie
           regrant::token_keyring ring, const regrant::policy& policy, const options& told, const sigset_t& signals) {
     regrant::endpoint_settings settings{policy};
     if (clients.has_origins()) settings.replies.cross_origin = regrant::cross_origin::on;
-    warnings hooks;
+    watching_hooks hooks;
     regrant::token_endpoint endpoint(store, clients, issuer, std::move(ring), std::move(settings), hooks);
+    publish_metrics(server, hooks.counters); // before the routes, whose last one takes all paths
     routes(server, endpoint, clients, issuer);
     if (!told.is_loopback())
         std::cerr << "warning: anybody who reaches " << told.host << " may log in as anybody at /demo/login\n";

@@ -140,7 +140,7 @@ std::string seen_of(const scenario& what, driver by, std::string_view failing = 
     seen += reply.body + "\ncalls:";
     for (const std::string& call : s.log) seen += ' ' + call;
     for (const flow::seen_decision& made : s.hooks.decisions) {
-        seen += "\nobserved: " + std::string(made.refused ? to_string(*made.refused) : "good") + ' ' + made.detail;
+        seen += "\nobserved: " + std::string(to_string(made.asked)) + ' ' + std::string(made.refused ? to_string(*made.refused) : "good") + ' ' + made.detail;
         seen += ' ' + std::string(made.written ? to_string(*made.written) : "nothing written");
         seen += ' ' + made.client_id + ' ' + std::to_string(made.races_lost);
     }

@@ -1709,7 +1709,9 @@ TEST_CASE("a decision holds the client as it was asked for, the row and the gene
     (void)s.refresh(token);
     (void)s.refresh(successor_in(reply), as_another);
     (void)s.refresh(token, "", now);
-    CHECK(s.hooks.decisions.size() == 5);
+    (void)s.endpoint.revoke(token);
+    (void)s.endpoint.revoke_subject("alice");
+    CHECK(s.hooks.decisions.size() == 7);
     const std::string family = decoded(token).substr(2, 16);
     for (const flow::seen_decision& each : s.hooks.decisions) {
         std::string all = each.detail + '\n' + each.client_id + '\n';
@@ -1730,6 +1732,69 @@ TEST_CASE("a decision of a replay says that the family was revoked, of a login t
     CHECK(s.hooks.decisions.back().refused == reason::replayed);
     CHECK(s.hooks.decisions.back().written == write_kind::revoke);
     CHECK(s.hooks.decisions.back().generation == first_generation);
+}
+
+TEST_CASE("a decision says what was asked: refresh, login, logout of one or of all (R44/R45, R75)") {
+    server s;
+    const auto issued = s.endpoint.issue({"spa", "alice", "openid"}, now);
+    REQUIRE(issued);
+    const std::string token(issued->refresh_token.reveal());
+    REQUIRE(s.hooks.decisions.size() == 1);
+    CHECK(s.hooks.decisions.back().asked == request_kind::login);
+    (void)s.refresh(token, as_spa);
+    CHECK(s.hooks.decisions.back().asked == request_kind::refresh);
+
+    REQUIRE(s.endpoint.revoke(token, now + 5s));
+    REQUIRE(s.hooks.decisions.size() == 3);
+    const flow::seen_decision one = s.hooks.decisions.back();
+    CHECK(one.at == now + 5s);
+    CHECK(one.asked == request_kind::revoke);
+    CHECK_FALSE(one.refused);
+    CHECK(one.row == s.opened(token).key);
+    CHECK(one.generation == first_generation);
+    CHECK(one.written == write_kind::revoke);
+
+    REQUIRE(s.endpoint.revoke("no token of ours"));
+    CHECK(s.hooks.decisions.back().asked == request_kind::revoke);
+    CHECK_FALSE(s.hooks.decisions.back().refused);
+    CHECK_FALSE(s.hooks.decisions.back().row);
+    CHECK_FALSE(s.hooks.decisions.back().written);
+
+    (void)s.log_in();
+    (void)s.log_in();
+    CHECK(*s.endpoint.revoke_subject("alice", now + 6s) == 2);
+    REQUIRE(s.hooks.decisions.size() == 1);
+    const flow::seen_decision all = s.hooks.decisions.back();
+    CHECK(all.at == now + 6s);
+    CHECK(all.asked == request_kind::revoke_subject);
+    CHECK(all.written == write_kind::revoke);
+    CHECK(all.families_ended == 2);
+    CHECK(*s.endpoint.revoke_subject("alice") == 0);
+    CHECK_FALSE(s.hooks.decisions.back().written);
+}
+
+TEST_CASE("a logout that meets an outage is observed as one, with the store's words (R50, R51, R75)") {
+    server s;
+    const std::string token = s.log_in();
+    for (const trouble how : {trouble::outage, trouble::lost_answer, trouble::exception}) {
+        s.hooks.decisions.clear();
+        s.fail("revoke", how);
+        s.fail("revoke_subject", how);
+        const auto one = s.endpoint.revoke(token);
+        const auto all = s.endpoint.revoke_subject("alice");
+        REQUIRE_FALSE(one);
+        REQUIRE_FALSE(all);
+        CHECK(one.error().detail == flow::private_words);
+        CHECK(all.error().detail == flow::private_words);
+        REQUIRE(s.hooks.decisions.size() == 2);
+        for (const flow::seen_decision& each : s.hooks.decisions) {
+            CHECK(each.refused == (how == trouble::exception ? reason::exception_caught : reason::store_unavailable));
+            CHECK(each.detail == flow::private_words);
+            CHECK_FALSE(each.written);
+        }
+        CHECK(s.hooks.decisions.front().row == s.opened(token).key);
+        s.recover();
+    }
 }
 
 // ---- id_token

@@ -139,10 +139,11 @@ private:
 /// A decision with text of its own, to be looked at when the call is over.
 struct seen_decision {
     explicit seen_decision(const regrant::decision& made)
-        : at(made.at), refused(made.refused), detail(made.detail), client_id(made.client_id), row(made.row),
-          generation(made.generation), written(made.written), races_lost(made.races_lost) {}
+        : at(made.at), asked(made.asked), refused(made.refused), detail(made.detail), client_id(made.client_id), row(made.row),
+          generation(made.generation), written(made.written), races_lost(made.races_lost), families_ended(made.families_ended) {}
 
     regrant::instant at;
+    regrant::request_kind asked;
     std::optional<regrant::reason> refused;
     std::string detail;
     std::string client_id;
@@ -150,6 +151,7 @@ struct seen_decision {
     std::optional<regrant::generation> generation;
     std::optional<regrant::write_kind> written;
     std::uint32_t races_lost;
+    std::size_t families_ended;
 };
 
 /// A host that watches every decision and answers for accounts as it is told.

@@ -159,15 +159,15 @@ public:
         if (by_ == driver::all_awaited) return all_awaited_.issue(who, at).run();
         return at_once_.issue(who, at);
     }
-    regrant::result<void, regrant::outage> revoke(std::string_view token) {
-        if (by_ == driver::awaited) return awaited_.revoke(token).run();
-        if (by_ == driver::all_awaited) return all_awaited_.revoke(token).run();
-        return at_once_.revoke(token);
+    regrant::result<void, regrant::outage> revoke(std::string_view token, regrant::instant at = now) {
+        if (by_ == driver::awaited) return awaited_.revoke(token, at).run();
+        if (by_ == driver::all_awaited) return all_awaited_.revoke(token, at).run();
+        return at_once_.revoke(token, at);
     }
-    regrant::result<std::size_t, regrant::outage> revoke_subject(std::string_view subject) {
-        if (by_ == driver::awaited) return awaited_.revoke_subject(subject).run();
-        if (by_ == driver::all_awaited) return all_awaited_.revoke_subject(subject).run();
-        return at_once_.revoke_subject(subject);
+    regrant::result<std::size_t, regrant::outage> revoke_subject(std::string_view subject, regrant::instant at = now) {
+        if (by_ == driver::awaited) return awaited_.revoke_subject(subject, at).run();
+        if (by_ == driver::all_awaited) return all_awaited_.revoke_subject(subject, at).run();
+        return at_once_.revoke_subject(subject, at);
     }
 
 private:
