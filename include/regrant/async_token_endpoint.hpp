@@ -8,13 +8,13 @@
 #include "async_token_store.hpp"
 #include "client_authentication.hpp"
 #include "client.hpp"
+#include "client_secret_matcher.hpp"
 #include "clock.hpp"
 #include "decision.hpp"
 #include "detail/awaited.hpp"
 #include "detail/task.hpp"
 #include "endpoint_settings.hpp"
 #include "error.hpp"
-#include "hash_client_secret.hpp"
 #include "hooks.hpp"
 #include "http_reply.hpp"
 #include "http_request.hpp"
@@ -40,9 +40,9 @@ namespace regrant::inline v0 {
 ///     regrant::http_reply reply = co_await endpoint.respond(std::move(request));
 ///
 /// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
-/// store's operations return. Registry, issuer, `check_account` and the throttle's `admit` and `settle` may answer at
-/// once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond of RSA off the event
-/// loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
+/// store's operations return. Registry, issuer, `check_account`, `match_slowly` and the throttle's `admit` and
+/// `settle` may answer at once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond
+/// of RSA off the event loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
 /// them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
@@ -65,7 +65,7 @@ public:
     async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                          endpoint_settings settings, Hooks& hooks, Random& random)
         : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
-          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+          settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_async_token_store<Store>();
         detail::explain_async_client_registry<Registry>();
         detail::explain_async_token_issuer<Issuer>();
@@ -235,9 +235,14 @@ private:
         auto proving = std::move(admitting).with(*admitted);
         if (!proving) co_return unexpected(std::move(proving).error());
 
-        auto match = match_client_secret(proving->ask());
-        if (!match) co_return unavailable(reason::crypto_unavailable, match.error());
-        auto settling = (*std::move(proving)).with(*match);
+        const secret_check check = proving->ask();
+        auto match = matcher_.at_once(check, now);
+        if (!match) {
+            match = co_await detail::match_slowly(hooks_, check, matcher_);
+            if (*match) matcher_.remember(check, **match, now);
+        }
+        if (!*match) co_return unavailable(reason::crypto_unavailable, match->error());
+        auto settling = (*std::move(proving)).with(**match);
         auto settled = co_await detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) co_return unavailable(reason::throttle_unavailable, settled.error());
         co_return std::move(settling).with(attempt_settled{});
@@ -271,6 +276,7 @@ private:
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;
+    client_secret_matcher matcher_;
     detail::awaited_hooks<Hooks, Store> hooks_;
     Random& random_;
 };

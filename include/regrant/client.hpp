@@ -8,6 +8,7 @@
 #include "error.hpp"
 #include "result.hpp"
 #include "scope.hpp"
+#include "slow_hash.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,11 +22,14 @@
 
 namespace regrant::inline v0 {
 
-/// What is kept of a client secret: its SHA-256, made by `hash_client_secret`.
+/// What is kept of a client secret: its SHA-256, made by `hash_client_secret`, or a slow hash.
 ///
-/// A plain hash is right for generated secrets of at least 128 random bits, which nobody finds by guessing.
+/// A plain hash is right for generated secrets of at least 128 random bits, which nobody finds by guessing; one that a
+/// person chose needs the slow one.
 struct secret_hash {
+    /// All zero, which nobody's secret has, where there is none or a slow one.
     std::array<std::byte, 32> sha256{};
+    std::shared_ptr<const slow_hash> slow{};
 };
 
 /// One of a client's secrets; two may live at a time while a client rolls over (R31).
@@ -96,6 +100,10 @@ struct secret_check {
     std::optional<std::string_view> presented_raw;
     /// Always two: an unknown client has two that nothing matches, so that it costs the same (R20).
     std::array<secret_hash, 2> stored;
+
+    bool has_slow_hash() const noexcept {
+        return std::any_of(stored.begin(), stored.end(), [](const secret_hash& each) { return each.slow != nullptr; });
+    }
 };
 
 enum class secret_match : std::uint8_t { neither, as_meant, raw };

@@ -1,8 +1,9 @@
 // regrant/endpoint_settings.hpp - how a token endpoint behaves, beside its parts.
-// floor 4
+// floor 5
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "client_secret_matcher.hpp"
 #include "form.hpp"
 #include "http_reply.hpp"
 #include "policy.hpp"
@@ -13,6 +14,7 @@ struct endpoint_settings {
     regrant::policy policy{};
     reply_settings replies{};
     form_limits limits{};
+    secret_settings secrets{};
 };
 
 } // namespace regrant::inline v0

@@ -37,6 +37,16 @@ concept can_observe = requires(Hooks& hooks, const decision& made) {
 template <class Hooks>
 concept can_throttle = throttle<Hooks>;
 
+class client_secret_matcher;
+
+/// `match_slowly(check, matcher)` has a slow hash computed elsewhere: `matcher.slowly(check)`, on some pool of threads, so
+/// that a tenth of a second of scrypt does not block an event loop. Both arguments live until it has answered. Without it
+/// the hash is computed where the request is.
+template <class Hooks>
+concept can_match_slowly = requires(Hooks& hooks, const secret_check& check, const client_secret_matcher& matcher) {
+    { hooks.match_slowly(check, matcher) } -> std::same_as<result<secret_match, outage>>;
+};
+
 /// A host that looks at nothing. A host's own type writes the members it wants.
 struct no_hooks {};
 
@@ -58,6 +68,12 @@ template <class Hooks> result<void, outage> settle(Hooks& hooks, const attempt& 
     else return {};
 }
 
+template <class Hooks, class Matcher>
+result<secret_match, outage> match_slowly(Hooks& hooks, const secret_check& check, const Matcher& matcher) {
+    if constexpr (can_match_slowly<Hooks>) return hooks.match_slowly(check, matcher);
+    else return matcher.slowly(check);
+}
+
 template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept {
     if constexpr (can_observe<Hooks>) hooks.observe(made);
 }
@@ -73,6 +89,9 @@ struct names_observe {
 struct names_admit {
     int admit;
 };
+struct names_match_slowly {
+    int match_slowly;
+};
 struct names_settle {
     int settle;
 };
@@ -81,6 +100,8 @@ template <class Hooks>
 concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
 template <class Hooks>
 concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
+template <class Hooks>
+concept mentions_match_slowly = !requires { &joined<Hooks, names_match_slowly>::match_slowly; };
 template <class Hooks>
 concept mentions_throttle =
     !(requires { &joined<Hooks, names_admit>::admit; } && requires { &joined<Hooks, names_settle>::settle; });
@@ -96,6 +117,11 @@ template <class Hooks> constexpr void explain_throttle_hooks() {
                                            "tried); result<void, outage> settle(const attempt& tried, "
                                            "attempt_outcome ended)");
 }
+template <class Hooks> constexpr void explain_slow_match() {
+    if constexpr (mentions_match_slowly<std::remove_cv_t<Hooks>>)
+        static_assert(can_match_slowly<Hooks>, "the hook is: result<secret_match, outage> match_slowly(const secret_check& "
+                                               "check, const client_secret_matcher& matcher)");
+}
 template <class Hooks> constexpr void explain_observer() {
     if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
         static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
@@ -109,6 +135,7 @@ template <class Hooks> constexpr void explain_hooks() {
     explain_class_of_hooks<Hooks>();
     explain_account_hook<Hooks>();
     explain_throttle_hooks<Hooks>();
+    explain_slow_match<Hooks>();
     explain_observer<Hooks>();
 }
 

@@ -9,6 +9,7 @@
 #include "detail/json.hpp"
 #include "error.hpp"
 #include "hash_client_secret.hpp"
+#include "parse_secret_hash.hpp"
 #include "result.hpp"
 #include "scope.hpp"
 #include "secret.hpp"
@@ -127,36 +128,49 @@ private:
 
     std::vector<client_secret> read_secrets() {
         std::vector<client_secret> secrets;
-        const json_value* found = member("client_secret");
-        if (found != nullptr && found->is<regrant_picojson::array>())
-            for (const json_value& each : found->get<regrant_picojson::array>()) add_secret(secrets, each);
-        else if (found != nullptr)
-            add_secret(secrets, *found);
+        for (const char* name : {"client_secret", "client_secret_hash"}) read_secrets(name, secrets);
         return secrets;
     }
 
+    void read_secrets(const char* name, std::vector<client_secret>& secrets) {
+        const json_value* found = member(name);
+        if (found == nullptr) return;
+        if (found->is<regrant_picojson::array>())
+            for (const json_value& each : found->get<regrant_picojson::array>()) add_secret(name, secrets, each);
+        else add_secret(name, secrets, *found);
+    }
+
     /// A string, or `{"secret": ..., "expires_at": ...}` for one of two that expire at different times.
-    void add_secret(std::vector<client_secret>& to, const json_value& found) {
+    void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found) {
         if (found.is<regrant_picojson::object>()) {
             registration_reader one(found);
             one.id_ = id_;
-            if (const json_value* text = one.member("secret")) add_secret(to, *text, one.number("expires_at"));
-            else fail("client_secret holds an object without secret");
+            const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
+            if (const json_value* text = one.member(inner.data())) add_secret(name, to, *text, one.number("expires_at"));
+            else fail(std::string(name) + " holds an object without " + std::string(inner));
             if (one.fault_) fault_ = one.fault_;
         } else {
             // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
-            add_secret(to, found, number("client_secret_expires_at"));
+            add_secret(name, to, found, number("client_secret_expires_at"));
         }
     }
 
-    void add_secret(std::vector<client_secret>& to, const json_value& found, std::optional<std::int64_t> expiry) {
+    void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found,
+                    std::optional<std::int64_t> expiry) {
         if (!found.is<std::string>() || found.get<std::string>().empty())
-            return fail("client_secret is neither a string nor an array of them");
-        const auto hashed = hash_client_secret(found.get<std::string>());
-        if (!hashed) return fail("client_secret could not be hashed");
-        client_secret made{*hashed};
+            return fail(std::string(name) + " is neither a string nor an array of them");
+        client_secret made;
+        if (std::string_view(name) == "client_secret") {
+            auto hashed = hash_client_secret(found.get<std::string>());
+            if (!hashed) return fail("client_secret could not be hashed");
+            made.hash = *std::move(hashed);
+        } else {
+            auto parsed = parse_secret_hash(found.get<std::string>());
+            if (!parsed) return fail("client_secret_hash: " + parsed.error().message);
+            made.hash = *std::move(parsed);
+        }
         if (expiry && *expiry != 0) made.expires_at = instant(std::chrono::seconds(*expiry));
-        to.push_back(made);
+        to.push_back(std::move(made));
     }
 
     const json_value& object_;
@@ -169,7 +183,8 @@ private:
 /// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
 /// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`,
 /// `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's own `rotate`, `allowed_origins`, `audience`,
-/// `not_before` (seconds since 1970), `lenient_basic`.
+/// `not_before` (seconds since 1970), `lenient_basic`, and `client_secret_hash`: as `client_secret`, but hashed already
+/// (`parse_secret_hash`; in an object `hash` instead of `secret`), so that the file holds no secret.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
 /// \par Errors

@@ -6,12 +6,12 @@
 #include "begin_family.hpp"
 #include "client_authentication.hpp"
 #include "client_registry.hpp"
+#include "client_secret_matcher.hpp"
 #include "clock.hpp"
 #include "decision.hpp"
 #include "detail/caught.hpp"
 #include "endpoint_settings.hpp"
 #include "error.hpp"
-#include "hash_client_secret.hpp"
 #include "hooks.hpp"
 #include "http_reply.hpp"
 #include "http_request.hpp"
@@ -54,7 +54,7 @@ public:
     token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                    endpoint_settings settings, Hooks& hooks, Random& random)
         : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
-          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+          settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_token_store<Store>();
         detail::explain_client_registry<Registry>();
         detail::explain_token_issuer<Issuer>();
@@ -223,9 +223,14 @@ private:
         auto proving = std::move(admitting).with(*admitted);
         if (!proving) return unexpected(std::move(proving).error());
 
-        auto match = match_client_secret(proving->ask());
-        if (!match) return unavailable(reason::crypto_unavailable, match.error());
-        auto settling = (*std::move(proving)).with(*match);
+        const secret_check check = proving->ask();
+        auto match = matcher_.at_once(check, now);
+        if (!match) {
+            match = detail::match_slowly(hooks_, check, matcher_);
+            if (*match) matcher_.remember(check, **match, now);
+        }
+        if (!*match) return unavailable(reason::crypto_unavailable, match->error());
+        auto settling = (*std::move(proving)).with(**match);
         auto settled = detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) return unavailable(reason::throttle_unavailable, settled.error());
         return std::move(settling).with(attempt_settled{});
@@ -259,6 +264,7 @@ private:
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;
+    client_secret_matcher matcher_;
     Hooks& hooks_;
     Random& random_;
 };

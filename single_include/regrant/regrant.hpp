@@ -514,20 +514,79 @@ private:
 
 } // namespace regrant::inline v0
 
+// regrant/slow_hash.hpp - a hash that is dear to compute, for secrets that people choose.
+
+#include <array>
+#include <span>
+
+namespace regrant::inline v0 {
+
+enum class slow_algorithm : std::uint8_t { scrypt, pbkdf2_sha256 };
+
+/// What one computation costs. The bounds keep a registration from stalling the server, or from protecting nothing.
+struct slow_cost {
+    slow_algorithm algorithm = slow_algorithm::scrypt;
+    /// scrypt: the binary logarithm of N, 14 to 17.
+    std::uint32_t log2_n = 15;
+    /// scrypt: 8 to 16; 128 * N * r bytes are taken, at most 128 MiB.
+    std::uint32_t block_size = 8;
+    /// scrypt: 1 to 8; N * r * p is at most 2^20, a third of a second or so.
+    std::uint32_t parallelism = 1;
+    /// PBKDF2-HMAC-SHA256: 100 000 to 2 000 000.
+    std::uint32_t iterations = 600'000;
+
+    static constexpr std::uint64_t most_scrypt_work = std::uint64_t{1} << 20;
+
+    static constexpr slow_cost scrypt(std::uint32_t log2_n, std::uint32_t r, std::uint32_t p) noexcept {
+        return {slow_algorithm::scrypt, log2_n, r, p, 0};
+    }
+    static constexpr slow_cost pbkdf2_sha256(std::uint32_t iterations) noexcept {
+        return {slow_algorithm::pbkdf2_sha256, 0, 0, 0, iterations};
+    }
+
+    constexpr bool is_within_bounds() const noexcept {
+        if (algorithm == slow_algorithm::pbkdf2_sha256) return iterations >= 100'000 && iterations <= 2'000'000;
+        return log2_n >= 14 && log2_n <= 17 && block_size >= 8 && block_size <= 16 && parallelism >= 1 &&
+               parallelism <= 8 && (std::uint64_t{1} << log2_n) * block_size <= most_scrypt_work &&
+               (std::uint64_t{1} << log2_n) * block_size * parallelism <= most_scrypt_work;
+    }
+    constexpr bool operator==(const slow_cost&) const noexcept = default;
+};
+
+/// A slow hash as it is kept.
+struct slow_hash {
+    static constexpr std::size_t derived_bytes = 32;
+    static constexpr std::size_t least_salt_bytes = 16;
+    static constexpr std::size_t most_salt_bytes = 64;
+
+    slow_cost cost{};
+    std::array<std::byte, most_salt_bytes> salt_bytes{};
+    std::size_t salt_size = 0;
+    std::array<std::byte, derived_bytes> derived{};
+
+    constexpr std::span<const std::byte> salt() const noexcept {
+        return std::span(salt_bytes).first(salt_size <= most_salt_bytes ? salt_size : 0);
+    }
+};
+
+} // namespace regrant::inline v0
+
 // regrant/client.hpp - an application as it was registered.
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <vector>
 
 namespace regrant::inline v0 {
 
-/// What is kept of a client secret: its SHA-256, made by `hash_client_secret`.
+/// What is kept of a client secret: its SHA-256, made by `hash_client_secret`, or a slow hash.
 ///
-/// A plain hash is right for generated secrets of at least 128 random bits, which nobody finds by guessing.
+/// A plain hash is right for generated secrets of at least 128 random bits, which nobody finds by guessing; one that a
+/// person chose needs the slow one.
 struct secret_hash {
+    /// All zero, which nobody's secret has, where there is none or a slow one.
     std::array<std::byte, 32> sha256{};
+    std::shared_ptr<const slow_hash> slow{};
 };
 
 /// One of a client's secrets; two may live at a time while a client rolls over (R31).
@@ -598,6 +657,10 @@ struct secret_check {
     std::optional<std::string_view> presented_raw;
     /// Always two: an unknown client has two that nothing matches, so that it costs the same (R20).
     std::array<secret_hash, 2> stored;
+
+    bool has_slow_hash() const noexcept {
+        return std::any_of(stored.begin(), stored.end(), [](const secret_hash& each) { return each.slow != nullptr; });
+    }
 };
 
 enum class secret_match : std::uint8_t { neither, as_meant, raw };
@@ -607,7 +670,6 @@ enum class secret_match : std::uint8_t { neither, as_meant, raw };
 // regrant/secret.hpp - text that is wiped when freed, never printed, compared in constant time.
 
 #include <cstring>
-#include <span>
 
 namespace regrant::inline v0 {
 
@@ -1016,6 +1078,7 @@ private:
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -1036,6 +1099,7 @@ using pkey_ptr = openssl_ptr<EVP_PKEY, EVP_PKEY_free>;
 using pkey_context_ptr = openssl_ptr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using digest_context_ptr = openssl_ptr<EVP_MD_CTX, EVP_MD_CTX_free>;
 using mac_context_ptr = openssl_ptr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
+using kdf_context_ptr = openssl_ptr<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 using bignum_ptr = openssl_ptr<BIGNUM, BN_free>;
 
 /// Takes back what a failing call left in the thread's error queue: the host's TLS code reads that queue too.
@@ -1167,6 +1231,46 @@ private:
     mac_context_ptr keyed_;
     spare_contexts<mac_context_ptr> contexts_;
 };
+
+inline bool derive(const char* algorithm, const OSSL_PARAM* parameters, std::span<std::byte> derived) noexcept {
+    const error_mark mark;
+    const openssl_ptr<EVP_KDF, EVP_KDF_free> fetched(EVP_KDF_fetch(nullptr, algorithm, nullptr));
+    if (!fetched) return false;
+    const kdf_context_ptr context(EVP_KDF_CTX_new(fetched.get()));
+    return context && EVP_KDF_derive(context.get(), raw(derived), derived.size(), parameters) == 1;
+}
+
+inline OSSL_PARAM octets(const char* name, std::span<const std::byte> bytes) noexcept {
+    return OSSL_PARAM_construct_octet_string(name, const_cast<std::byte*>(bytes.data()), bytes.size());
+}
+
+/// RFC 7914. N is a power of two.
+inline bool scrypt(std::span<const std::byte> password, std::span<const std::byte> salt, std::uint64_t n,
+                   std::uint32_t r, std::uint32_t p, std::span<std::byte> derived) noexcept {
+    // What it takes by itself, and a little: OpenSSL's own limit is below the cost that is wanted.
+    std::uint64_t most_bytes = 128 * (n + p + 2) * r + 4096;
+    const OSSL_PARAM parameters[] = {octets(OSSL_KDF_PARAM_PASSWORD, password),
+                                     octets(OSSL_KDF_PARAM_SALT, salt),
+                                     OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
+                                     OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
+                                     OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
+                                     OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &most_bytes),
+                                     OSSL_PARAM_construct_end()};
+    return derive("SCRYPT", parameters, derived);
+}
+
+/// RFC 8018 5.2, over HMAC-SHA256.
+inline bool pbkdf2_sha256(std::span<const std::byte> password, std::span<const std::byte> salt,
+                          std::uint32_t iterations, std::span<std::byte> derived) noexcept {
+    char digest_name[] = "SHA256";
+    std::uint64_t rounds = iterations;
+    const OSSL_PARAM parameters[] = {octets(OSSL_KDF_PARAM_PASSWORD, password),
+                                     octets(OSSL_KDF_PARAM_SALT, salt),
+                                     OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_ITER, &rounds),
+                                     OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest_name, 0),
+                                     OSSL_PARAM_construct_end()};
+    return derive("PBKDF2", parameters, derived);
+}
 
 /// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
 class rsa_key {
@@ -3144,6 +3248,268 @@ template <class Registry> constexpr void explain_client_registry() {
 
 } // namespace regrant::inline v0
 
+// regrant/hash_client_secret.hpp - client secrets as they are kept, checked against what is presented.
+
+namespace regrant::inline v0 {
+
+/// What to keep of a client secret that was generated (R31).
+///
+/// SHA-256 is right for it: of 128 random bits a thief of the hashes would have to try 2^127, at 10^12 a second for 10^18
+/// years; a slow hash would add nothing to that but its time, to each request. It is wrong for a secret that somebody
+/// chose, which is found in minutes: see `hash_client_secret_slowly`.
+/// \par Errors
+/// `outage` when OpenSSL fails
+inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
+    auto hashed = sha256(text);
+    if (!hashed) return unexpected(std::move(hashed).error());
+    return secret_hash{*hashed};
+}
+
+namespace detail {
+
+inline bool derive_slowly(std::string_view text, const slow_cost& cost, std::span<const std::byte> salt,
+                          std::span<std::byte> derived) noexcept {
+    const auto password = std::as_bytes(std::span(text));
+    if (cost.algorithm == slow_algorithm::scrypt)
+        return scrypt(password, salt, std::uint64_t{1} << cost.log2_n, cost.block_size, cost.parallelism, derived);
+    return pbkdf2_sha256(password, salt, cost.iterations, derived);
+}
+
+} // namespace detail
+
+/// What to keep of a client secret that a person chose (R31); see `client_secret_matcher` for what it costs.
+/// \par Errors
+/// `outage` for a cost out of bounds, no random salt, or when OpenSSL fails
+inline result<secret_hash, outage> hash_client_secret_slowly(std::string_view text, const slow_cost& cost = {}) {
+    if (!cost.is_within_bounds()) return unexpected(outage{"the cost of a slow hash is out of bounds"});
+    slow_hash made;
+    made.cost = cost;
+    made.salt_size = slow_hash::least_salt_bytes;
+    if (auto filled = system_random().fill(std::span(made.salt_bytes).first(made.salt_size)); !filled)
+        return unexpected(std::move(filled).error());
+    if (!detail::derive_slowly(text, cost, made.salt(), made.derived)) return unexpected(outage{"the slow hash failed"});
+    return secret_hash{{}, std::make_shared<const slow_hash>(made)};
+}
+
+/// Answers a `secret_check` with one slow hash for each of the two places and each text presented: a decoy's where the
+/// place has none of its own. Its time does not tell which secret matched, or whether one did.
+/// \param decoy  what to compute for a place without a slow hash; its own bytes match nothing
+/// \par Errors
+/// `outage` when OpenSSL fails
+inline result<secret_match, outage> match_client_secret_slowly(const secret_check& check, const slow_hash& decoy) {
+    bool is_broken = false;
+    const auto matches = [&](std::string_view presented) {
+        const auto fast = hash_client_secret(presented);
+        is_broken |= !fast;
+        if (!fast) return false;
+        bool found = false;
+        for (const secret_hash& stored : check.stored) {
+            const slow_hash& kept = stored.slow ? *stored.slow : decoy;
+            std::array<std::byte, slow_hash::derived_bytes> derived{};
+            is_broken |= !detail::derive_slowly(presented, kept.cost, kept.salt(), derived);
+            const bool is_same = same_bytes(derived, kept.derived) && stored.slow != nullptr;
+            found |= is_same | (same_bytes(fast->sha256, stored.sha256) && stored.slow == nullptr);
+            wipe(derived.data(), derived.size());
+        }
+        return found;
+    };
+    const bool meant_matches = matches(check.presented);
+    const bool raw_matches = check.presented_raw ? matches(*check.presented_raw) : meant_matches;
+    if (is_broken) return unexpected(outage{"the slow hash failed"});
+    if (meant_matches) return secret_match::as_meant;
+    return raw_matches ? secret_match::raw : secret_match::neither;
+}
+
+/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether the
+/// raw text differs, which whoever sent it knows.
+/// \par Errors
+/// `outage` when OpenSSL fails
+inline result<secret_match, outage> match_client_secret(const secret_check& check) {
+    if (check.has_slow_hash()) {
+        slow_hash decoy;
+        decoy.cost = check.stored[0].slow ? check.stored[0].slow->cost : check.stored[1].slow->cost;
+        decoy.salt_size = slow_hash::least_salt_bytes;
+        return match_client_secret_slowly(check, decoy);
+    }
+    const auto matches = [&](const secret_hash& presented) {
+        bool found = false;
+        for (const secret_hash& stored : check.stored) found |= same_bytes(presented.sha256, stored.sha256);
+        return found;
+    };
+    auto as_meant = hash_client_secret(check.presented);
+    if (!as_meant) return unexpected(std::move(as_meant).error());
+    const bool meant_matches = matches(*as_meant);
+    bool raw_matches = meant_matches;
+    if (check.presented_raw) {
+        auto raw = hash_client_secret(*check.presented_raw);
+        if (!raw) return unexpected(std::move(raw).error());
+        raw_matches = matches(*raw);
+    }
+    if (meant_matches) return secret_match::as_meant;
+    return raw_matches ? secret_match::raw : secret_match::neither;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/client_secret_matcher.hpp - checks presented client secrets, slow hashes once in a while.
+
+#include <mutex>
+
+namespace regrant::inline v0 {
+
+/// How client secrets are checked; of use only where some are kept as slow hashes.
+struct secret_settings {
+    /// What is computed where there is no slow hash to compute: for unknown clients, and for wrong secrets of clients
+    /// whose own hash is fast, so that neither answers sooner (R20). `dearest_of(clients)` finds it.
+    std::optional<slow_cost> decoy{};
+    /// How long a right secret need not be computed again.
+    std::chrono::seconds remembered_for{600};
+    /// How many right secrets are remembered, in 48 bytes each; rounded up to a power of two. Zero remembers none.
+    std::size_t remembered = 1024;
+};
+
+/// The dearest cost among the secrets of registered clients, for `secret_settings::decoy`.
+///
+/// Where all slow hashes cost the same, unknown and known clients take the same time; where they differ, a wrong secret
+/// of a client with a cheaper one shows by its time that the client is known.
+inline std::optional<slow_cost> dearest_of(std::span<const client> clients) {
+    // A round of PBKDF2 hashes two blocks of SHA-256; scrypt's work is about 2.2 of these for N*r*p of one.
+    const auto work = [](const slow_cost& cost) {
+        if (cost.algorithm == slow_algorithm::pbkdf2_sha256) return std::uint64_t{cost.iterations};
+        return (std::uint64_t{cost.block_size} * cost.parallelism << cost.log2_n) * 9 / 4;
+    };
+    std::optional<slow_cost> dearest;
+    for (const client& each : clients)
+        for (const client_secret& kept : each.secrets)
+            if (kept.hash.slow && (!dearest || work(kept.hash.slow->cost) > work(*dearest)))
+                dearest = kept.hash.slow->cost;
+    return dearest;
+}
+
+/// Checks secrets for a token endpoint, which has one and asks it `at_once` first, then `slowly`.
+///
+/// A right secret whose hash is slow is remembered: HMAC-SHA256 over it and the hashes it was held against, under a
+/// random key of the process. A wrong one never is. What is remembered ends by time, when a secret expires or is
+/// replaced (its hash is part of the text), or when a set of four is full: then the oldest of the four gives way. Who can
+/// read the process' memory can guess at a remembered secret as fast as at a plain hash; `remembered_for` bounds that.
+///
+/// May be called from many threads at once.
+class client_secret_matcher {
+public:
+    explicit client_secret_matcher(const secret_settings& settings = {})
+        : settings_(settings), shared_(std::make_unique<memory>()) {
+        std::array<std::byte, 32> key;
+        // Without a random key nothing is remembered, which is slow but safe.
+        if (settings.remembered != 0 && system_random().fill(key)) shared_->mac = detail::hmac_sha256::make(key);
+        wipe(key.data(), key.size());
+        constexpr std::size_t most = std::size_t{1} << 24;
+        if (shared_->mac)
+            shared_->entries.resize(std::bit_ceil((std::clamp)(settings.remembered, ways, most)));
+    }
+
+    /// What can be said without computing a slow hash.
+    /// \return nothing where that takes `slowly`
+    /// \par Errors
+    /// `outage` when OpenSSL fails
+    std::optional<result<secret_match, outage>> at_once(const secret_check& check, instant now) const {
+        if (!check.has_slow_hash()) {
+            auto match = match_client_secret(check);
+            const bool is_settled = !settings_.decoy || !match || *match != secret_match::neither;
+            if (is_settled) return match;
+            return std::nullopt;
+        }
+        const auto name = name_of(check);
+        if (!name) return std::nullopt;
+        const std::scoped_lock lock(shared_->lock);
+        // All four are compared: which one matched is nobody's business.
+        std::optional<result<secret_match, outage>> known;
+        for (const entry& each : set_of(*name)) {
+            const bool is_it = same_bytes(each.name, *name);
+            // Of a clock that was set back it must not last longer.
+            const bool is_live = now < each.ends_at && each.ends_at - now <= settings_.remembered_for + slack;
+            if (is_it && is_live) known = each.match;
+        }
+        return known;
+    }
+
+    /// Computes as many slow hashes whoever the client is and whether the secret is right: of both places, of each text
+    /// presented. Takes a tenth of a second or more: an endpoint that may not block has it done by a hook on some pool of
+    /// threads.
+    /// \par Errors
+    /// `outage` when OpenSSL fails
+    result<secret_match, outage> slowly(const secret_check& check) const {
+        slow_hash decoy;
+        decoy.cost = settings_.decoy.value_or(slow_cost{});
+        decoy.salt_size = slow_hash::least_salt_bytes;
+        return match_client_secret_slowly(check, decoy);
+    }
+
+    /// Remembers what `slowly` found, unless the secret was wrong.
+    void remember(const secret_check& check, secret_match match, instant now) const {
+        if (match == secret_match::neither || !check.has_slow_hash()) return;
+        const auto name = name_of(check);
+        if (!name) return;
+        const std::scoped_lock lock(shared_->lock);
+        const auto set = set_of(*name);
+        entry& oldest = *std::min_element(set.begin(), set.end(), [](const entry& one, const entry& other) {
+            return one.ends_at < other.ends_at;
+        });
+        oldest = {*name, now + settings_.remembered_for, match};
+    }
+
+private:
+    static constexpr std::size_t ways = 4;
+    /// Requests that are judged at once have read the clock in any order.
+    static constexpr std::chrono::minutes slack{1};
+    using name_type = std::array<std::byte, 32>;
+
+    struct entry {
+        name_type name{};
+        instant ends_at{};
+        secret_match match = secret_match::neither;
+    };
+
+    struct memory {
+        std::optional<detail::hmac_sha256> mac{};
+        std::mutex lock{};
+        std::vector<entry> entries{};
+    };
+
+    std::span<entry> set_of(const name_type& name) const {
+        std::size_t number = 0;
+        for (std::size_t i = 0; i != 4; ++i) number = number << 8 | std::to_integer<std::size_t>(name[i]);
+        auto& entries = shared_->entries;
+        return std::span(entries).subspan(number % entries.size() / ways * ways, ways);
+    }
+
+    /// \return nothing where nothing is remembered, or OpenSSL fails
+    std::optional<name_type> name_of(const secret_check& check) const {
+        if (!shared_->mac) return std::nullopt;
+        // Twelve bytes of a hash name it well, and all fits into one block of SHA-256 where a secret is no longer than 30.
+        constexpr std::size_t naming_bytes = 12;
+        const std::string_view raw = check.presented_raw.value_or(std::string_view());
+        const std::size_t size = check.presented.size();
+        const char length[] = {static_cast<char>(size & 0xFF), static_cast<char>(size >> 8 & 0xFF)};
+        secret text;
+        text.reserve(2 * naming_bytes + sizeof length + size + raw.size());
+        for (const secret_hash& stored : check.stored) {
+            const auto kept = std::span(stored.slow ? stored.slow->derived : stored.sha256).first<naming_bytes>();
+            text.append({reinterpret_cast<const char*>(kept.data()), kept.size()});
+        }
+        text.append({length, sizeof length}); // where the first text ends (R9 bounds both)
+        text.append(check.presented);
+        text.append(raw);
+        name_type name;
+        if (!(*shared_->mac)(text.bytes(), name)) return std::nullopt;
+        return name;
+    }
+
+    secret_settings settings_;
+    std::unique_ptr<memory> shared_;
+};
+
+} // namespace regrant::inline v0
+
 // regrant/detail/caught.hpp - keeps exceptions of hosts' hooks from leaving the library.
 
 #include <exception>
@@ -3305,45 +3671,8 @@ struct endpoint_settings {
     regrant::policy policy{};
     reply_settings replies{};
     form_limits limits{};
+    secret_settings secrets{};
 };
-
-} // namespace regrant::inline v0
-
-// regrant/hash_client_secret.hpp - client secrets as they are kept, checked against what is presented.
-
-namespace regrant::inline v0 {
-
-/// What to keep of a client secret (R31).
-/// \par Errors
-/// `outage` when OpenSSL fails
-inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
-    auto hashed = sha256(text);
-    if (!hashed) return unexpected(std::move(hashed).error());
-    return secret_hash{*hashed};
-}
-
-/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It
-/// tells whether the raw text differs, which whoever sent it knows.
-/// \par Errors
-/// `outage` when OpenSSL fails
-inline result<secret_match, outage> match_client_secret(const secret_check& check) {
-    const auto matches = [&](const secret_hash& presented) {
-        bool found = false;
-        for (const secret_hash& stored : check.stored) found |= same_bytes(presented.sha256, stored.sha256);
-        return found;
-    };
-    auto as_meant = hash_client_secret(check.presented);
-    if (!as_meant) return unexpected(std::move(as_meant).error());
-    const bool meant_matches = matches(*as_meant);
-    bool raw_matches = meant_matches;
-    if (check.presented_raw) {
-        auto raw = hash_client_secret(*check.presented_raw);
-        if (!raw) return unexpected(std::move(raw).error());
-        raw_matches = matches(*raw);
-    }
-    if (meant_matches) return secret_match::as_meant;
-    return raw_matches ? secret_match::raw : secret_match::neither;
-}
 
 } // namespace regrant::inline v0
 
@@ -3372,6 +3701,16 @@ concept can_observe = requires(Hooks& hooks, const decision& made) {
 template <class Hooks>
 concept can_throttle = throttle<Hooks>;
 
+class client_secret_matcher;
+
+/// `match_slowly(check, matcher)` has a slow hash computed elsewhere: `matcher.slowly(check)`, on some pool of threads, so
+/// that a tenth of a second of scrypt does not block an event loop. Both arguments live until it has answered. Without it
+/// the hash is computed where the request is.
+template <class Hooks>
+concept can_match_slowly = requires(Hooks& hooks, const secret_check& check, const client_secret_matcher& matcher) {
+    { hooks.match_slowly(check, matcher) } -> std::same_as<result<secret_match, outage>>;
+};
+
 /// A host that looks at nothing. A host's own type writes the members it wants.
 struct no_hooks {};
 
@@ -3393,6 +3732,12 @@ template <class Hooks> result<void, outage> settle(Hooks& hooks, const attempt& 
     else return {};
 }
 
+template <class Hooks, class Matcher>
+result<secret_match, outage> match_slowly(Hooks& hooks, const secret_check& check, const Matcher& matcher) {
+    if constexpr (can_match_slowly<Hooks>) return hooks.match_slowly(check, matcher);
+    else return matcher.slowly(check);
+}
+
 template <class Hooks> void observe(Hooks& hooks, const decision& made) noexcept {
     if constexpr (can_observe<Hooks>) hooks.observe(made);
 }
@@ -3408,6 +3753,9 @@ struct names_observe {
 struct names_admit {
     int admit;
 };
+struct names_match_slowly {
+    int match_slowly;
+};
 struct names_settle {
     int settle;
 };
@@ -3416,6 +3764,8 @@ template <class Hooks>
 concept mentions_check_account = !requires { &joined<Hooks, names_check_account>::check_account; };
 template <class Hooks>
 concept mentions_observe = !requires { &joined<Hooks, names_observe>::observe; };
+template <class Hooks>
+concept mentions_match_slowly = !requires { &joined<Hooks, names_match_slowly>::match_slowly; };
 template <class Hooks>
 concept mentions_throttle =
     !(requires { &joined<Hooks, names_admit>::admit; } && requires { &joined<Hooks, names_settle>::settle; });
@@ -3431,6 +3781,11 @@ template <class Hooks> constexpr void explain_throttle_hooks() {
                                            "tried); result<void, outage> settle(const attempt& tried, "
                                            "attempt_outcome ended)");
 }
+template <class Hooks> constexpr void explain_slow_match() {
+    if constexpr (mentions_match_slowly<std::remove_cv_t<Hooks>>)
+        static_assert(can_match_slowly<Hooks>, "the hook is: result<secret_match, outage> match_slowly(const secret_check& "
+                                               "check, const client_secret_matcher& matcher)");
+}
 template <class Hooks> constexpr void explain_observer() {
     if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
         static_assert(can_observe<Hooks>, "the hook is: void observe(const decision& made) noexcept");
@@ -3444,6 +3799,7 @@ template <class Hooks> constexpr void explain_hooks() {
     explain_class_of_hooks<Hooks>();
     explain_account_hook<Hooks>();
     explain_throttle_hooks<Hooks>();
+    explain_slow_match<Hooks>();
     explain_observer<Hooks>();
 }
 
@@ -3883,7 +4239,7 @@ public:
     token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                    endpoint_settings settings, Hooks& hooks, Random& random)
         : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
-          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+          settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_token_store<Store>();
         detail::explain_client_registry<Registry>();
         detail::explain_token_issuer<Issuer>();
@@ -4052,9 +4408,14 @@ private:
         auto proving = std::move(admitting).with(*admitted);
         if (!proving) return unexpected(std::move(proving).error());
 
-        auto match = match_client_secret(proving->ask());
-        if (!match) return unavailable(reason::crypto_unavailable, match.error());
-        auto settling = (*std::move(proving)).with(*match);
+        const secret_check check = proving->ask();
+        auto match = matcher_.at_once(check, now);
+        if (!match) {
+            match = detail::match_slowly(hooks_, check, matcher_);
+            if (*match) matcher_.remember(check, **match, now);
+        }
+        if (!*match) return unavailable(reason::crypto_unavailable, match->error());
+        auto settling = (*std::move(proving)).with(**match);
         auto settled = detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) return unavailable(reason::throttle_unavailable, settled.error());
         return std::move(settling).with(attempt_settled{});
@@ -4088,6 +4449,7 @@ private:
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;
+    client_secret_matcher matcher_;
     Hooks& hooks_;
     Random& random_;
 };
@@ -4250,6 +4612,12 @@ concept can_throttle_awaited = requires(Hooks& hooks, const attempt& tried, atte
     { hooks.settle(tried, ended) } -> task_of<result<void, outage>>;
 };
 
+template <class Hooks>
+concept can_match_slowly_awaited =
+    requires(Hooks& hooks, const secret_check& check, const client_secret_matcher& matcher) {
+        { hooks.match_slowly(check, matcher) } -> task_of<result<secret_match, outage>>;
+    };
+
 /// Looks clients up; most registries answer at once.
 template <class Registry, class Store> class awaited_registry {
 public:
@@ -4299,6 +4667,11 @@ public:
         if constexpr (can_throttle_awaited<Hooks>) co_return co_await hooks_.settle(tried, ended);
         else co_return detail::settle(hooks_, tried, ended);
     }
+    template <class Matcher>
+    task_like<Store, result<secret_match, outage>> match_slowly(const secret_check& check, const Matcher& matcher) {
+        if constexpr (can_match_slowly_awaited<Hooks>) co_return co_await hooks_.match_slowly(check, matcher);
+        else co_return detail::match_slowly(hooks_, check, matcher);
+    }
     void observe(const decision& made) noexcept { detail::observe(hooks_, made); }
 
 private:
@@ -4326,6 +4699,11 @@ auto settle(asked_hooks<Hooks, Store>& hooks, const attempt& tried, attempt_outc
     return hooks.settle(tried, ended);
 }
 
+template <class Hooks, class Store, class Matcher>
+auto match_slowly(asked_hooks<Hooks, Store>& hooks, const secret_check& check, const Matcher& matcher) {
+    return hooks.match_slowly(check, matcher);
+}
+
 /// As `explain_client_registry`, for parts that may be awaited.
 template <class Registry> constexpr void explain_async_client_registry() {
     static_assert(client_registry<Registry> || async_client_registry<Registry>,
@@ -4342,6 +4720,7 @@ template <class Hooks> constexpr void explain_async_hooks() {
     explain_class_of_hooks<Hooks>();
     if constexpr (!can_check_account_awaited<Hooks>) explain_account_hook<Hooks>();
     if constexpr (!can_throttle_awaited<Hooks>) explain_throttle_hooks<Hooks>();
+    if constexpr (!can_match_slowly_awaited<Hooks>) explain_slow_match<Hooks>();
     explain_observer<Hooks>();
 }
 
@@ -4509,9 +4888,9 @@ namespace regrant::inline v0 {
 ///     regrant::http_reply reply = co_await endpoint.respond(std::move(request));
 ///
 /// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
-/// store's operations return. Registry, issuer, `check_account` and the throttle's `admit` and `settle` may answer at
-/// once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond of RSA off the event
-/// loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
+/// store's operations return. Registry, issuer, `check_account`, `match_slowly` and the throttle's `admit` and
+/// `settle` may answer at once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond
+/// of RSA off the event loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
 /// them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
@@ -4534,7 +4913,7 @@ public:
     async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                          endpoint_settings settings, Hooks& hooks, Random& random)
         : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
-          settings_(std::move(settings)), hooks_(hooks), random_(random) {
+          settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_async_token_store<Store>();
         detail::explain_async_client_registry<Registry>();
         detail::explain_async_token_issuer<Issuer>();
@@ -4704,9 +5083,14 @@ private:
         auto proving = std::move(admitting).with(*admitted);
         if (!proving) co_return unexpected(std::move(proving).error());
 
-        auto match = match_client_secret(proving->ask());
-        if (!match) co_return unavailable(reason::crypto_unavailable, match.error());
-        auto settling = (*std::move(proving)).with(*match);
+        const secret_check check = proving->ask();
+        auto match = matcher_.at_once(check, now);
+        if (!match) {
+            match = co_await detail::match_slowly(hooks_, check, matcher_);
+            if (*match) matcher_.remember(check, **match, now);
+        }
+        if (!*match) co_return unavailable(reason::crypto_unavailable, match->error());
+        auto settling = (*std::move(proving)).with(**match);
         auto settled = co_await detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) co_return unavailable(reason::throttle_unavailable, settled.error());
         co_return std::move(settling).with(attempt_settled{});
@@ -4740,6 +5124,7 @@ private:
     Issuer& issuer_;
     token_keyring keyring_;
     endpoint_settings settings_;
+    client_secret_matcher matcher_;
     detail::awaited_hooks<Hooks, Store> hooks_;
     Random& random_;
 };
@@ -5273,7 +5658,6 @@ private:
 
 // regrant/memory_store.hpp - a token_store in a map: the reference model.
 
-#include <mutex>
 #include <unordered_map>
 
 namespace regrant::inline v0 {
@@ -5531,6 +5915,122 @@ inline result<extra_claim, setup_error> parse_claim(std::string_view name, std::
 
 } // namespace regrant::inline v0
 
+// regrant/parse_secret_hash.hpp - the hash of a client secret as text, for files of registrations.
+
+#include <system_error>
+
+namespace regrant::inline v0 {
+
+namespace detail {
+
+/// The form of the Password Hashing Competition: base64 without padding.
+inline std::string unpadded_base64(std::span<const std::byte> bytes) {
+    std::string text = base64url(bytes);
+    for (char& c : text) c = c == '-' ? '+' : c == '_' ? '/' : c;
+    return text;
+}
+
+/// \return how many bytes there were; nothing for other text, and for more than `to` holds
+inline std::optional<std::size_t> read_unpadded_base64(std::string_view text, std::span<std::byte> to) {
+    std::string digits(text);
+    for (char& c : digits) {
+        if (c == '-' || c == '_') return std::nullopt;
+        c = c == '+' ? '-' : c == '/' ? '_' : c;
+    }
+    const std::size_t size = text.size() * 3 / 4;
+    if (size > to.size() || !base64url_decode(digits, to.first(size))) return std::nullopt;
+    return size;
+}
+
+/// Takes the text up to the next `$` off.
+inline std::string_view take_field(std::string_view& text) noexcept {
+    const std::string_view field = text.substr(0, text.find('$'));
+    text.remove_prefix((std::min)(text.size(), field.size() + 1));
+    return field;
+}
+
+/// Reads `name=number` off the front, and the comma behind it.
+inline bool take_parameter(std::string_view& text, std::string_view name, std::uint32_t& number) noexcept {
+    if (!text.starts_with(name)) return false;
+    text.remove_prefix(name.size());
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    // One way to write a number.
+    if (read.ec != std::errc() || text.front() == '0') return false;
+    text.remove_prefix(static_cast<std::size_t>(read.ptr - text.data()));
+    if (text.empty()) return true;
+    if (text.front() != ',') return false;
+    text.remove_prefix(1);
+    return !text.empty();
+}
+
+inline std::optional<slow_cost> read_cost(std::string_view algorithm, std::string_view parameters) noexcept {
+    slow_cost cost = slow_cost::pbkdf2_sha256(0);
+    if (algorithm == "pbkdf2-sha256") {
+        if (!take_parameter(parameters, "i=", cost.iterations)) return std::nullopt;
+    } else {
+        cost = slow_cost::scrypt(0, 0, 0);
+        if (!take_parameter(parameters, "ln=", cost.log2_n) || !take_parameter(parameters, "r=", cost.block_size) ||
+            !take_parameter(parameters, "p=", cost.parallelism))
+            return std::nullopt;
+    }
+    if (!parameters.empty()) return std::nullopt;
+    return cost;
+}
+
+} // namespace detail
+
+/// Reads what `to_text` writes:
+///
+///     $sha256$HASH                            of a generated secret
+///     $scrypt$ln=15,r=8,p=1$SALT$HASH         of one that somebody chose (RFC 7914)
+///     $pbkdf2-sha256$i=600000$SALT$HASH       likewise (RFC 8018)
+///
+/// SALT and HASH are base64 without padding, of 16 to 64 and of 32 bytes.
+/// \par Errors
+/// another form; a cost outside the bounds of `slow_cost`
+inline result<secret_hash, setup_error> parse_secret_hash(std::string_view text) {
+    const auto fault = [](const char* what) { return unexpected(setup_error{what}); };
+    constexpr const char* form = "a hash is $sha256$HASH, $scrypt$ln=15,r=8,p=1$SALT$HASH or "
+                                 "$pbkdf2-sha256$i=600000$SALT$HASH, in base64 without padding";
+    if (text.empty() || text.front() != '$') return fault(form);
+    text.remove_prefix(1);
+    const std::string_view algorithm = detail::take_field(text);
+    secret_hash made;
+    if (algorithm == "sha256") {
+        if (detail::read_unpadded_base64(text, made.sha256) != made.sha256.size()) return fault(form);
+        return made;
+    }
+    if (algorithm != "scrypt" && algorithm != "pbkdf2-sha256") return fault(form);
+    slow_hash slow;
+    const auto cost = detail::read_cost(algorithm, detail::take_field(text));
+    if (!cost) return fault(form);
+    slow.cost = *cost;
+    const auto salt = detail::read_unpadded_base64(detail::take_field(text), slow.salt_bytes);
+    if (!salt || detail::read_unpadded_base64(text, slow.derived) != slow.derived.size()) return fault(form);
+    slow.salt_size = *salt;
+    if (slow.salt_size < slow_hash::least_salt_bytes) return fault("the salt of a hash has at least 16 bytes");
+    if (!slow.cost.is_within_bounds())
+        return fault("the cost of a hash is out of bounds: scrypt takes ln from 14 to 17, r from 8 to 16, p from 1 to "
+                     "8, together N*r*p up to 2^20; pbkdf2-sha256 takes i from 100000 to 2000000");
+    made.slow = std::make_shared<const slow_hash>(slow);
+    return made;
+}
+
+/// Writes a hash as `parse_secret_hash` reads it.
+inline std::string to_text(const secret_hash& hash) {
+    if (!hash.slow) return "$sha256$" + detail::unpadded_base64(hash.sha256);
+    const slow_cost& cost = hash.slow->cost;
+    const std::string parameters =
+        cost.algorithm == slow_algorithm::scrypt
+            ? "$scrypt$ln=" + std::to_string(cost.log2_n) + ",r=" + std::to_string(cost.block_size) +
+                  ",p=" + std::to_string(cost.parallelism)
+            : "$pbkdf2-sha256$i=" + std::to_string(cost.iterations);
+    return parameters + '$' + detail::unpadded_base64(hash.slow->salt()) + '$' +
+           detail::unpadded_base64(hash.slow->derived);
+}
+
+} // namespace regrant::inline v0
+
 // regrant/registrations.hpp - clients from a JSON array of RFC 7591 metadata.
 
 namespace regrant::inline v0 {
@@ -5639,36 +6139,49 @@ private:
 
     std::vector<client_secret> read_secrets() {
         std::vector<client_secret> secrets;
-        const json_value* found = member("client_secret");
-        if (found != nullptr && found->is<regrant_picojson::array>())
-            for (const json_value& each : found->get<regrant_picojson::array>()) add_secret(secrets, each);
-        else if (found != nullptr)
-            add_secret(secrets, *found);
+        for (const char* name : {"client_secret", "client_secret_hash"}) read_secrets(name, secrets);
         return secrets;
     }
 
+    void read_secrets(const char* name, std::vector<client_secret>& secrets) {
+        const json_value* found = member(name);
+        if (found == nullptr) return;
+        if (found->is<regrant_picojson::array>())
+            for (const json_value& each : found->get<regrant_picojson::array>()) add_secret(name, secrets, each);
+        else add_secret(name, secrets, *found);
+    }
+
     /// A string, or `{"secret": ..., "expires_at": ...}` for one of two that expire at different times.
-    void add_secret(std::vector<client_secret>& to, const json_value& found) {
+    void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found) {
         if (found.is<regrant_picojson::object>()) {
             registration_reader one(found);
             one.id_ = id_;
-            if (const json_value* text = one.member("secret")) add_secret(to, *text, one.number("expires_at"));
-            else fail("client_secret holds an object without secret");
+            const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
+            if (const json_value* text = one.member(inner.data())) add_secret(name, to, *text, one.number("expires_at"));
+            else fail(std::string(name) + " holds an object without " + std::string(inner));
             if (one.fault_) fault_ = one.fault_;
         } else {
             // RFC 7591 3.2.1: "Time at which the client secret will expire or 0 if it will not expire"
-            add_secret(to, found, number("client_secret_expires_at"));
+            add_secret(name, to, found, number("client_secret_expires_at"));
         }
     }
 
-    void add_secret(std::vector<client_secret>& to, const json_value& found, std::optional<std::int64_t> expiry) {
+    void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found,
+                    std::optional<std::int64_t> expiry) {
         if (!found.is<std::string>() || found.get<std::string>().empty())
-            return fail("client_secret is neither a string nor an array of them");
-        const auto hashed = hash_client_secret(found.get<std::string>());
-        if (!hashed) return fail("client_secret could not be hashed");
-        client_secret made{*hashed};
+            return fail(std::string(name) + " is neither a string nor an array of them");
+        client_secret made;
+        if (std::string_view(name) == "client_secret") {
+            auto hashed = hash_client_secret(found.get<std::string>());
+            if (!hashed) return fail("client_secret could not be hashed");
+            made.hash = *std::move(hashed);
+        } else {
+            auto parsed = parse_secret_hash(found.get<std::string>());
+            if (!parsed) return fail("client_secret_hash: " + parsed.error().message);
+            made.hash = *std::move(parsed);
+        }
         if (expiry && *expiry != 0) made.expires_at = instant(std::chrono::seconds(*expiry));
-        to.push_back(made);
+        to.push_back(std::move(made));
     }
 
     const json_value& object_;
@@ -5681,7 +6194,8 @@ private:
 /// Reads registrations: an array of objects with `client_id`, `client_secret` (a string, or an array of two while
 /// rolling over, each a string or `{"secret": ..., "expires_at": ...}`), `client_secret_expires_at`,
 /// `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's own `rotate`, `allowed_origins`, `audience`,
-/// `not_before` (seconds since 1970), `lenient_basic`.
+/// `not_before` (seconds since 1970), `lenient_basic`, and `client_secret_hash`: as `client_secret`, but hashed already
+/// (`parse_secret_hash`; in an object `hash` instead of `secret`), so that the file holds no secret.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
 /// \par Errors

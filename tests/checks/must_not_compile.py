@@ -113,6 +113,13 @@ struct hooks {
      ASYNC_HOOKS % """answer<account_standing> check_account(const grant&, const client&);
     void observe(const decision&);""",
      "the hook is: void observe(const decision& made) noexcept"),
+    ("a slow match with a slip in its signature is not passed over (R31)",
+     STORE % """using store = memory_store;
+struct hooks { result<secret_match, outage> match_slowly(const secret_check&); };""",
+     "the hook is: result<secret_match, outage> match_slowly(const secret_check& check, const client_secret_matcher&"),
+    ("an awaited slow match that gives a bare answer is told its signature (R31)",
+     ASYNC_HOOKS % "task<secret_match> match_slowly(const secret_check&, const client_secret_matcher&);",
+     "the hook is: result<secret_match, outage> match_slowly(const secret_check& check, const client_secret_matcher&"),
     ("a public client in code that does not rotate (R37, 9700 2.2.2)",
      """#include <regrant/client.hpp>
 regrant::client spa{"spa", regrant::client_policy::of<regrant::auth_method::none, regrant::rotation::echo>()};""",

@@ -6,10 +6,10 @@
 #pragma once
 
 #include <regrant/client_authentication.hpp>
+#include <regrant/client_secret_matcher.hpp>
 #include <regrant/decision.hpp>
 #include <regrant/endpoint_settings.hpp>
 #include <regrant/error.hpp>
-#include <regrant/hash_client_secret.hpp>
 #include <regrant/http_reply.hpp>
 #include <regrant/http_request.hpp>
 #include <regrant/refresh_flow.hpp>
@@ -38,6 +38,7 @@ template <class Store, class Registry, class Issuer, class Hooks> struct callbac
     const regrant::token_keyring& keyring;
     const regrant::endpoint_settings& settings;
     Hooks& hooks;
+    const regrant::client_secret_matcher& matcher;
 
     /// \param done  called with the reply, once
     void respond(regrant::http_request request, regrant::instant now, std::function<void(regrant::http_reply)> done) {
@@ -93,9 +94,14 @@ private:
             if (!admitted) return unavailable(regrant::reason::throttle_unavailable, admitted.error());
             auto proving = std::move(admitting).with(*admitted);
             if (!proving) return refuse(std::move(proving).error());
-            auto match = regrant::match_client_secret(proving->ask());
-            if (!match) return unavailable(regrant::reason::crypto_unavailable, match.error());
-            auto settling = (*std::move(proving)).with(*match);
+            const regrant::secret_check check = proving->ask();
+            auto match = host.matcher.at_once(check, now);
+            if (!match) {
+                match = host.hooks.match_slowly(check, host.matcher);
+                if (*match) host.matcher.remember(check, **match, now);
+            }
+            if (!*match) return unavailable(regrant::reason::crypto_unavailable, match->error());
+            auto settling = (*std::move(proving)).with(**match);
             auto settled = host.hooks.settle(settling.ask(), settling.outcome());
             if (!settled) return unavailable(regrant::reason::throttle_unavailable, settled.error());
             auto proven = std::move(settling).with(attempt_settled{});

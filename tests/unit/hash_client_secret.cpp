@@ -5,7 +5,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace {
@@ -57,4 +61,43 @@ TEST_CASE("a secret sent raw matches as raw, which strict clients are refused fo
     CHECK(matched("a b", "a%20b", plus) == secret_match::neither);
     // Where both match, what the protocol means counts.
     CHECK(matched("one", "two", kept("two"), kept("one")) == secret_match::as_meant);
+}
+
+TEST_CASE("the slow hashes are those of the standards (R31, 7914 11, 12)") {
+    std::array<std::byte, 32> derived;
+    const auto bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+    REQUIRE(regrant::detail::scrypt(bytes("pleaseletmein"), bytes("SodiumChloride"), 16384, 8, 1, derived));
+    CHECK(std::ranges::equal(
+        derived, support::bytes_of("7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2")));
+    REQUIRE(regrant::detail::pbkdf2_sha256(bytes("Password"), bytes("NaCl"), 80000, derived));
+    CHECK(std::ranges::equal(
+        derived, support::bytes_of("4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56")));
+}
+
+TEST_CASE("the dearest cost allowed can be computed (R31)") {
+    std::array<std::byte, 32> derived;
+    for (const auto& [log2_n, r, p] : {std::array<unsigned, 3>{17, 8, 1}, {16, 16, 1}, {14, 8, 8}})
+        CHECK(regrant::detail::scrypt({}, {}, std::uint64_t{1} << log2_n, r, p, derived));
+}
+
+TEST_CASE("slow and fast hashes live side by side while a client rolls over (R31)") {
+    const auto slow = regrant::hash_client_secret_slowly("chosen", regrant::slow_cost::scrypt(14, 8, 1));
+    REQUIRE(slow);
+    const secret_hash fast = kept("generated");
+    for (const bool swapped : {false, true}) {
+        const secret_hash& one = swapped ? fast : *slow;
+        const secret_hash& other = swapped ? *slow : fast;
+        CHECK(matched("chosen", {}, one, other) == secret_match::as_meant);
+        CHECK(matched("generated", {}, one, other) == secret_match::as_meant);
+        CHECK(matched("neither", {}, one, other) == secret_match::neither);
+        CHECK(matched("x", "chosen", one, other) == secret_match::raw);
+    }
+    // The bytes of a decoy, and of a place that is empty, are no hash of anything.
+    regrant::slow_hash decoy;
+    decoy.cost = regrant::slow_cost::scrypt(14, 8, 1);
+    decoy.salt_size = 16;
+    REQUIRE(regrant::detail::scrypt(std::as_bytes(std::span("decoy", 5)), decoy.salt(), 16384, 8, 1, decoy.derived));
+    const auto against_decoy = regrant::match_client_secret_slowly({"decoy", {}, {fast}}, decoy);
+    REQUIRE(against_decoy);
+    CHECK(*against_decoy == secret_match::neither);
 }

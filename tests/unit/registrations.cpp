@@ -72,6 +72,39 @@ TEST_CASE("of a client's secrets their hashes are kept, one or two at a time (R3
     CHECK(keeps(two, 1, "new"));
 }
 
+TEST_CASE("hashes stand in a registration instead of secrets, with what they cost in bounds (R31)") {
+    constexpr std::string_view slow =
+        "$scrypt$ln=14,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$JbN2hANm9NOw4h5BRHZnbjzQ6Jr0QwNWojTOC2WgIbU";
+    const auto json = [](std::string_view members) {
+        return R"([{"client_id":"web","scope":"x",)" + std::string(members) + "}]";
+    };
+    const client one = only(json(R"("client_secret_hash":")" + std::string(slow) + '"'));
+    REQUIRE(one.secrets.size() == 1);
+    REQUIRE(one.secrets.at(0).hash.slow);
+    CHECK(one.secrets.at(0).hash.slow->cost == regrant::slow_cost::scrypt(14, 8, 1));
+
+    const client both = only(json(R"("client_secret":"new","client_secret_hash":[{"hash":"$sha256$4MuAClzNpMsbKteZDeCCqqHkDncYmMC8so/LI8Jh5CI",
+                                  "expires_at":4294967297}])"));
+    REQUIRE(both.secrets.size() == 2);
+    CHECK(keeps(both, 0, "new"));
+    CHECK(keeps(both, 1, "generated"));
+    CHECK(both.secrets.at(1).expires_at == at(4294967297));
+
+    for (const std::string& bad :
+         {std::string(R"("client_secret_hash":"hunter2")"), std::string(R"("client_secret_hash":7)"),
+          std::string(R"("client_secret_hash":"")"),
+          std::string(R"("client_secret_hash":"$scrypt$ln=30,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$JbN2hANm9NOw4h5BRHZnbjzQ6Jr0QwNWojTOC2WgIbU")"),
+          R"("client_secret_hash":{"secret":")" + std::string(slow) + R"("})",
+          R"("client_secret":{"hash":")" + std::string(slow) + R"("})",
+          R"("client_secret":["a","b"],"client_secret_hash":")" + std::string(slow) + '"'}) {
+        CAPTURE(bad);
+        const auto made = parse_registrations(json(bad));
+        REQUIRE_FALSE(made);
+        CHECK(made.error().message.find("web") != std::string::npos);
+        CHECK(made.error().message.find("hunter2") == std::string::npos);
+    }
+}
+
 TEST_CASE("a secret that expires at 0 does not expire (7591 3.2.1, R31)") {
     const client made =
         only(R"([{"client_id":"web","client_secret":"s","client_secret_expires_at":0,"scope":"x"}])");

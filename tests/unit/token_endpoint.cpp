@@ -78,6 +78,12 @@ http_request with_media_type(const std::vector<std::string_view>& values, std::s
     return request;
 }
 
+/// A client whose secret, "correct horse", somebody chose.
+constexpr std::string_view slow_registration = R"([{"client_id":"slow","scope":"openid",
+  "token_endpoint_auth_method":"client_secret_post","client_secret_hash":
+  "$scrypt$ln=14,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$JbN2hANm9NOw4h5BRHZnbjzQ6Jr0QwNWojTOC2WgIbU"}])";
+constexpr std::string_view as_slow = "&client_id=slow&client_secret=correct+horse";
+
 /// A way to be refused: how a client meets it, and what it must see.
 struct bad_request_row {
     std::string_view what;
@@ -269,6 +275,13 @@ const std::vector<bad_request_row>& refusals() {
              return s.refresh("t");
          },
          service_unavailable, temporarily_unavailable, reason::registry_unavailable},
+        {"R51, slow hash",
+         [](server& s) {
+             s.registry.list = flow::clients(slow_registration);
+             s.fail("slow match", trouble::outage);
+             return s.refresh("t", as_slow);
+         },
+         service_unavailable, temporarily_unavailable, reason::crypto_unavailable},
         {"R51, throttle",
          [](server& s) {
              s.fail("admit", trouble::outage);
@@ -359,8 +372,8 @@ endpoint_settings with_policy(const policy_settings& settings) {
 // ---- every refusal
 
 TEST_CASE("every reason that a request can meet is met by these tests (R32, R75)") {
-    // The random source and a subject belong to the login; OpenSSL does not fail.
-    std::set<reason> met{reason::random_unavailable, reason::subject_missing, reason::crypto_unavailable};
+    // The random source and a subject belong to the login.
+    std::set<reason> met{reason::random_unavailable, reason::subject_missing};
     for (const bad_request_row& each : refusals()) CHECK(met.insert(each.why).second);
     CHECK(met.size() == static_cast<std::size_t>(reason::exception_caught) + 1);
 }
@@ -946,6 +959,51 @@ TEST_CASE("two secrets live while a client rolls over, each to its own end (R31)
         if (is_good(reply)) token = successor_in(reply);
         else CHECK(reply.body == error_body("invalid_client"));
     }
+}
+
+TEST_CASE("a slow hash is computed for the first right secret and for each wrong one, then remembered (R20, R31)") {
+    server s;
+    s.registry.list = flow::clients(slow_registration);
+    std::string token = s.log_in("slow", "openid");
+    for (int i = 0; i != 5; ++i) {
+        const http_reply reply = s.refresh(token, as_slow, now + std::chrono::seconds(i));
+        REQUIRE(is_good(reply));
+        token = successor_in(reply);
+        CHECK(s.hooks.slow_matches == 1);
+    }
+    for (std::size_t i = 2; i != 4; ++i) {
+        CHECK(s.refresh(token, "&client_id=slow&client_secret=incorrect+horse").body == error_body("invalid_client"));
+        CHECK(s.last_reason() == "secret_wrong");
+        CHECK(s.hooks.slow_matches == i);
+    }
+    REQUIRE(is_good(s.refresh(token, as_slow, now + 11min)));
+    CHECK(s.hooks.slow_matches == 4);
+    // Without a decoy an unknown client and fast hashes cost nothing more.
+    (void)s.refresh(token, "&client_id=who&client_secret=s");
+    CHECK(s.hooks.slow_matches == 4);
+}
+
+TEST_CASE("with a decoy unknown clients and wrong generated secrets cost a slow hash, right ones do not (R20)") {
+    endpoint_settings settings;
+    settings.secrets.decoy = slow_cost::scrypt(14, 8, 1);
+    server s(settings);
+    const std::string token = s.log_in();
+    CHECK(is_good(s.refresh(token)));
+    CHECK(s.hooks.slow_matches == 0);
+    (void)s.refresh(token, "&client_id=who&client_secret=s");
+    CHECK(s.last_reason() == "client_unknown");
+    CHECK(s.hooks.slow_matches == 1);
+    (void)s.refresh(token, "&client_id=TENANT_CLIENT_ID&client_secret=s");
+    CHECK(s.last_reason() == "secret_wrong");
+    CHECK(s.hooks.slow_matches == 2);
+}
+
+TEST_CASE("a throttled client costs no slow hash (R26)") {
+    server s;
+    s.registry.list = flow::clients(slow_registration);
+    s.hooks.lets_in = {7s};
+    CHECK(s.refresh("t", as_slow).status == too_many_requests);
+    CHECK(s.hooks.slow_matches == 0);
 }
 
 TEST_CASE("failed authentication touches no store, and the token is good afterwards (R34, 6749 5.2)") {

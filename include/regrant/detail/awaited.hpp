@@ -41,6 +41,12 @@ concept can_throttle_awaited = requires(Hooks& hooks, const attempt& tried, atte
     { hooks.settle(tried, ended) } -> task_of<result<void, outage>>;
 };
 
+template <class Hooks>
+concept can_match_slowly_awaited =
+    requires(Hooks& hooks, const secret_check& check, const client_secret_matcher& matcher) {
+        { hooks.match_slowly(check, matcher) } -> task_of<result<secret_match, outage>>;
+    };
+
 /// Looks clients up; most registries answer at once.
 template <class Registry, class Store> class awaited_registry {
 public:
@@ -90,6 +96,11 @@ public:
         if constexpr (can_throttle_awaited<Hooks>) co_return co_await hooks_.settle(tried, ended);
         else co_return detail::settle(hooks_, tried, ended);
     }
+    template <class Matcher>
+    task_like<Store, result<secret_match, outage>> match_slowly(const secret_check& check, const Matcher& matcher) {
+        if constexpr (can_match_slowly_awaited<Hooks>) co_return co_await hooks_.match_slowly(check, matcher);
+        else co_return detail::match_slowly(hooks_, check, matcher);
+    }
     void observe(const decision& made) noexcept { detail::observe(hooks_, made); }
 
 private:
@@ -117,6 +128,11 @@ auto settle(asked_hooks<Hooks, Store>& hooks, const attempt& tried, attempt_outc
     return hooks.settle(tried, ended);
 }
 
+template <class Hooks, class Store, class Matcher>
+auto match_slowly(asked_hooks<Hooks, Store>& hooks, const secret_check& check, const Matcher& matcher) {
+    return hooks.match_slowly(check, matcher);
+}
+
 /// As `explain_client_registry`, for parts that may be awaited.
 template <class Registry> constexpr void explain_async_client_registry() {
     static_assert(client_registry<Registry> || async_client_registry<Registry>,
@@ -133,6 +149,7 @@ template <class Hooks> constexpr void explain_async_hooks() {
     explain_class_of_hooks<Hooks>();
     if constexpr (!can_check_account_awaited<Hooks>) explain_account_hook<Hooks>();
     if constexpr (!can_throttle_awaited<Hooks>) explain_throttle_hooks<Hooks>();
+    if constexpr (!can_match_slowly_awaited<Hooks>) explain_slow_match<Hooks>();
     explain_observer<Hooks>();
 }
 

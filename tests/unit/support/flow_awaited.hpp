@@ -5,6 +5,7 @@
 #include "lazy_task.hpp"
 
 #include <regrant/client.hpp>
+#include <regrant/client_secret_matcher.hpp>
 #include <regrant/clock.hpp>
 #include <regrant/decision.hpp>
 #include <regrant/error.hpp>
@@ -86,6 +87,11 @@ template <class Hooks> struct awaited_hooks {
     answer_later<void> settle(const regrant::attempt& tried, regrant::attempt_outcome ended) {
         co_await pause{};
         co_return at_once.settle(tried, ended);
+    }
+    answer_later<regrant::secret_match> match_slowly(const regrant::secret_check& check,
+                                                     const regrant::client_secret_matcher& matcher) {
+        co_await pause{};
+        co_return at_once.match_slowly(check, matcher);
     }
     void observe(const regrant::decision& made) noexcept { at_once.observe(made); }
 };

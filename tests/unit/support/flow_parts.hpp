@@ -3,6 +3,7 @@
 #pragma once
 
 #include <regrant/base64.hpp>
+#include <regrant/client_secret_matcher.hpp>
 #include <regrant/decision.hpp>
 #include <regrant/hooks.hpp>
 #include <regrant/memory_store.hpp>
@@ -186,6 +187,18 @@ public:
         if (auto down = troubled(ended == regrant::attempt_outcome::failed ? "failed" : "succeeded", tried))
             return regrant::unexpected(*down);
         return {};
+    }
+
+    /// How often a slow hash was computed.
+    std::size_t slow_matches = 0;
+
+    regrant::result<regrant::secret_match, regrant::outage> match_slowly(const regrant::secret_check& check,
+                                                                         const regrant::client_secret_matcher& matcher) {
+        ++slow_matches;
+        if (fails.hits("slow match", trouble::exception)) throw std::runtime_error(std::string(private_words));
+        if (fails.hits("slow match", trouble::outage))
+            return regrant::unexpected(regrant::outage{std::string(private_words)});
+        return matcher.slowly(check);
     }
 
 private:

@@ -9,6 +9,7 @@
 
 #include <regrant/async_token_endpoint.hpp>
 #include <regrant/client_list.hpp>
+#include <regrant/client_secret_matcher.hpp>
 #include <regrant/registrations.hpp>
 #include <regrant/token_endpoint.hpp>
 
@@ -135,11 +136,11 @@ public:
                     scripted_random& random, std::initializer_list<std::uint8_t> key_ids,
                     regrant::endpoint_settings settings, driver by)
         : by_(by), store_{store}, registry_{registry}, issuer_{issuer}, hooks_{hooks}, calling_{store},
-          ring_(flow::ring(key_ids)), settings_(settings),
+          ring_(flow::ring(key_ids)), settings_(settings), matcher_(settings.secrets),
           at_once_(store, registry, issuer, flow::ring(key_ids), settings, hooks, random),
           awaited_(store_, registry, issuer, flow::ring(key_ids), settings, hooks, random),
           all_awaited_(store_, registry_, issuer_, flow::ring(key_ids), settings, hooks_, random),
-          by_hand_{calling_, registry, issuer, ring_, settings_, hooks} {}
+          by_hand_{calling_, registry, issuer, ring_, settings_, hooks, matcher_} {}
 
     regrant::http_reply respond(regrant::http_request request, regrant::instant at = regrant::current_time()) {
         switch (by_) {
@@ -179,6 +180,7 @@ private:
     calling_store calling_;
     regrant::token_keyring ring_;
     regrant::endpoint_settings settings_;
+    regrant::client_secret_matcher matcher_;
     regrant::token_endpoint<staged_store, staged_registry, counting_issuer, watching_hooks, scripted_random> at_once_;
     regrant::async_token_endpoint<awaited_store<staged_store>, staged_registry, counting_issuer, watching_hooks,
                                   scripted_random>
