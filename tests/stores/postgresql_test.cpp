@@ -4,6 +4,8 @@
 // Run by `postgresql_server.py with`, which starts the servers and says in the environment where they are.
 #include <regrant/store/postgresql.hpp>
 
+#include "postgresql_scene.hpp"
+
 #include <regrant/client_list.hpp>
 #include <regrant/testing/store_conformance.hpp>
 #include <regrant/token_endpoint.hpp>
@@ -36,57 +38,13 @@
 namespace {
 
 using namespace regrant;
+using namespace scene;
 using namespace std::chrono_literals;
 
 static_assert(token_store<postgresql_store> && can_revoke_subject<postgresql_store> &&
               can_list_subject<postgresql_store> && can_reap<postgresql_store>);
 static_assert(std::is_nothrow_move_constructible_v<postgresql_store> &&
               !std::is_copy_constructible_v<postgresql_store>);
-
-std::string from_environment(const char* name) {
-    const char* value = std::getenv(name);
-    REQUIRE_MESSAGE(value != nullptr, "start this by tests/stores/postgresql_server.py with ...");
-    return value;
-}
-
-std::string server() { return from_environment("REGRANT_POSTGRESQL"); }
-std::string standby() { return from_environment("REGRANT_POSTGRESQL_STANDBY"); }
-
-/// Kills, starts, freezes or thaws the server.
-void control(const std::string& what) {
-    REQUIRE(std::system((from_environment("REGRANT_POSTGRESQL_CONTROL") + " " + what).c_str()) == 0);
-}
-
-/// The server as somebody else uses it.
-struct raw_connection {
-    explicit raw_connection(const std::string& to = server()) : db(PQconnectdb(to.c_str()), PQfinish) {
-        INFO(PQerrorMessage(db.get()));
-        REQUIRE(PQstatus(db.get()) == CONNECTION_OK);
-        PQsetNoticeProcessor(db.get(), [](void*, const char*) {}, nullptr);
-    }
-    /// \return the first column of the first row
-    std::string run(const std::string& sql) {
-        const std::unique_ptr<PGresult, void (*)(PGresult*)> done(PQexec(db.get(), sql.c_str()), PQclear);
-        INFO(sql << ": " << PQresultErrorMessage(done.get()));
-        const auto status = PQresultStatus(done.get());
-        REQUIRE((status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK));
-        return status == PGRES_TUPLES_OK && PQntuples(done.get()) > 0 ? PQgetvalue(done.get(), 0, 0) : "";
-    }
-    /// The same, where it may fail. \return nothing then
-    std::string ask(const std::string& sql) {
-        const std::unique_ptr<PGresult, void (*)(PGresult*)> done(PQexec(db.get(), sql.c_str()), PQclear);
-        return PQntuples(done.get()) > 0 ? PQgetvalue(done.get(), 0, 0) : "";
-    }
-    std::unique_ptr<PGconn, void (*)(PGconn*)> db;
-};
-
-/// A schema of its own for each test. \return the connection string for it
-std::string fresh_schema() {
-    static int count = 0;
-    const std::string name = "test_" + std::to_string(getpid()) + "_" + std::to_string(++count);
-    raw_connection().run("CREATE SCHEMA " + name);
-    return server() + " options='-c search_path=" + name + "'";
-}
 
 postgresql_settings relaxed() { return {postgresql_synchronous::normal, 5s, 16}; }
 postgresql_settings impatient(std::chrono::milliseconds timeout, std::size_t connections = 16) {
@@ -100,93 +58,12 @@ postgresql_store opened(const std::string& at, postgresql_settings settings = {}
     return *std::move(store);
 }
 
-const instant noon(std::chrono::milliseconds(1'800'000'000'123));
-
-row_key key_of(unsigned number) {
-    row_key key;
-    for (std::size_t i = 0; i != key.bytes.size(); ++i) key.bytes[i] = static_cast<std::byte>(number * 7 + i);
-    key.bytes[0] = static_cast<std::byte>(number);
-    key.bytes[1] = static_cast<std::byte>(number >> 8);
-    return key;
-}
-
-std::string hex_of(const row_key& key) {
-    std::string text = "'\\x";
-    for (const std::byte each : key.bytes) {
-        text += "0123456789abcdef"[std::to_integer<unsigned>(each) >> 4];
-        text += "0123456789abcdef"[std::to_integer<unsigned>(each) & 15];
-    }
-    return text + "'";
-}
-
-grant row_of(unsigned number, std::string_view subject = "alice") {
-    grant row(key_of(number), {"web", subject, "openid profile"});
-    row.issued_at = row.used_at = noon;
-    row.expires_at = noon + 24h;
-    return row;
-}
-
 grant found(postgresql_store& store, const row_key& key) {
     auto row = store.find(key);
     INFO((row ? std::string() : row.error().detail));
     REQUIRE(row.has_value());
     REQUIRE(row->has_value());
     return **row;
-}
-
-bool is_inserted(const result<insert_outcome, outage>& outcome) {
-    INFO((outcome ? std::string() : outcome.error().detail));
-    REQUIRE(outcome.has_value());
-    return *outcome == insert_outcome::inserted;
-}
-
-bool is_advanced(const result<advance_outcome, outage>& outcome) {
-    INFO((outcome ? std::string() : outcome.error().detail));
-    REQUIRE(outcome.has_value());
-    return *outcome == advance_outcome::advanced;
-}
-
-template <class Act> std::chrono::milliseconds time_of(Act act) {
-    const auto begun = std::chrono::steady_clock::now();
-    act();
-    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
-}
-
-/// Tries until it is so, or for five seconds.
-bool eventually(const std::function<bool()>& is_so) {
-    for (const auto until = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < until;) {
-        if (is_so()) return true;
-        std::this_thread::sleep_for(20ms);
-    }
-    return false;
-}
-
-/// Signs nothing, so that the store is what is tried.
-struct null_issuer {
-    result<minted_tokens, outage> mint(const mint_order&) const { return minted_tokens{secret("access"), {}, 300s}; }
-};
-
-struct counting_hooks {
-    std::atomic<unsigned> rotated{0}, healed{0}, revoked{0};
-    void observe(const decision& made) noexcept {
-        if (made.written == write_kind::rotate) ++rotated;
-        if (made.written == write_kind::heal) ++healed;
-        if (made.written == write_kind::revoke) ++revoked;
-    }
-};
-
-client_list one_client() {
-    client spa{"spa", client_policy::of<auth_method::none>()};
-    spa.scope = *scope::parse("profile");
-    std::vector<client> all;
-    all.push_back(std::move(spa));
-    return *client_list::make(std::move(all));
-}
-
-token_keyring keys() {
-    std::vector<token_key> ring;
-    ring.push_back({token_key_id{1}, secret("0123456789abcdef0123456789abcdef")});
-    return *token_keyring::make(std::move(ring));
 }
 
 /// A token endpoint over a store.
@@ -200,11 +77,7 @@ struct stage {
         return std::string(answer->refresh_token.reveal());
     }
     http_reply refresh(const std::string& token) {
-        http_request request;
-        request.method = "POST";
-        request.header("Content-Type", "application/x-www-form-urlencoded");
-        request.body = secret("grant_type=refresh_token&client_id=spa&refresh_token=" + token);
-        return endpoint.respond(std::move(request));
+        return endpoint.respond(refreshing(token));
     }
 
     client_list clients = one_client();
@@ -212,25 +85,6 @@ struct stage {
     counting_hooks hooks;
     token_endpoint<postgresql_store, client_list, null_issuer, counting_hooks> endpoint;
 };
-
-std::string token_in(const http_reply& reply) {
-    constexpr std::string_view mark = "\"refresh_token\":\"";
-    const std::size_t begin = reply.body.find(mark);
-    return begin == std::string::npos ? "" : reply.body.substr(begin + mark.size(), token_keyring::token_characters);
-}
-
-opened_token open_token(const std::string& token) { return **keys().open(token); }
-
-/// As a failover to an older copy does.
-void set_back(const std::string& at, const row_key& key, generation to) {
-    raw_connection(at).run("UPDATE regrant_family SET generation = " + std::to_string(static_cast<std::uint32_t>(to)) +
-                           " WHERE row_key = " + hex_of(key));
-}
-
-void cut_connections() {
-    raw_connection().run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                         "WHERE application_name = 'regrant'");
-}
 
 } // namespace
 

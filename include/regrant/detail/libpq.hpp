@@ -10,11 +10,11 @@
 #include "../secret.hpp"
 
 #include <libpq-fe.h>
+#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -185,74 +185,90 @@ private:
     std::unique_ptr<PGresult, libpq_free> rows_;
 };
 
-/// A connection for one thread at a time, on which nothing waits past its deadline. After a failed call it may be in
-/// the middle of something, and is only good for closing. It stays where it is: libpq keeps its address.
-class libpq_connection {
+/// What a dialogue waits for.
+enum class libpq_wait : std::uint8_t { nothing, to_read, to_write, either };
+
+/// A connection for one thread at a time that never waits: it says what for, and somebody else does. After a failed
+/// call it is only good for closing. It stays where it is: libpq keeps its address.
+class libpq_dialogue {
 public:
-    using time_point = std::chrono::steady_clock::time_point;
+    libpq_dialogue() = default;
+    libpq_dialogue(const libpq_dialogue&) = delete;
+    libpq_dialogue& operator=(const libpq_dialogue&) = delete;
 
-    libpq_connection() = default;
-    libpq_connection(const libpq_connection&) = delete;
-    libpq_connection& operator=(const libpq_connection&) = delete;
-
-    result<void, outage> open(const libpq_options& options, time_point until) {
+    // Each of these begins something, which `step` then carries on.
+    result<void, outage> begin_connecting(const libpq_options& options) {
         db_.reset(options.begin_connecting());
         if (!db_) return unexpected(outage{"libpq: memory ran out"});
         // Without a receiver libpq prints what the server remarks.
         PQsetNoticeReceiver(raw(), notice, this);
-        PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-        while (PQstatus(raw()) != CONNECTION_BAD && next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
-            if (!wait(next == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) return unexpected(late());
-            next = PQconnectPoll(raw());
-        }
-        if (PQstatus(raw()) != CONNECTION_OK || PQsetnonblocking(raw(), 1) != 0) return unexpected(broken());
+        at_ = phase::starting;
         return {};
+    }
+    /// Statements without values; what the last one gives.
+    result<void, outage> begin_run(const std::string& sql) { return begun(PQsendQuery(raw(), sql.c_str())); }
+    result<void, outage> begin_preparing(const char* name, const char* sql) {
+        return begun(PQsendPrepare(raw(), name, sql, 0, nullptr));
+    }
+    result<void, outage> begin_executing(const char* name, const libpq_values& values) {
+        return begun(values.send(raw(), name));
+    }
+    /// Goes as far as it can. \return what must have come before the next step; `nothing` when all is done
+    result<libpq_wait, outage> step() {
+        switch (at_) {
+        case phase::starting:
+            at_ = phase::connecting;
+            if (PQstatus(raw()) == CONNECTION_BAD) return unexpected(broken());
+            return libpq_wait::to_write;
+        case phase::connecting: return connect_on();
+        case phase::sent:
+            if (PQconsumeInput(raw()) == 0) return unexpected(broken());
+            [[fallthrough]];
+        case phase::sending: break;
+        }
+        at_ = phase::sent;
+        const int unsent = PQflush(raw());
+        if (unsent < 0) return unexpected(broken());
+        // A server that is not read from may stop reading.
+        return unsent > 0 ? libpq_wait::either : receive();
+    }
+
+    /// What the statement gave that `step` has brought to its end.
+    result<libpq_rows, outage> answer() {
+        if (failed_) return unexpected(*std::move(failed_));
+        if (not_replicated_) return unexpected(outage{"PostgreSQL: its wait for a standby was cancelled"});
+        return std::move(last_);
     }
 
     /// Whether the server has not said goodbye since the last call.
     bool still_open() noexcept {
-        pollfd at{PQsocket(raw()), POLLIN, 0};
+        pollfd at{socket(), POLLIN, 0};
         while (::poll(&at, 1, 0) > 0)
             if (PQconsumeInput(raw()) == 0 || PQisBusy(raw()) != 0 || PQstatus(raw()) != CONNECTION_OK) return false;
         return PQstatus(raw()) == CONNECTION_OK;
     }
 
-    /// Statements without values; what the last one gave.
-    result<libpq_rows, outage> run(const std::string& sql, time_point until) {
-        return finish(PQsendQuery(raw(), sql.c_str()), until);
-    }
-    result<libpq_rows, outage> prepare(const char* name, const char* sql, time_point until) {
-        return finish(PQsendPrepare(raw(), name, sql, 0, nullptr), until);
-    }
-    result<libpq_rows, outage> execute(const char* name, const libpq_values& values, time_point until) {
-        return finish(values.send(raw(), name), until);
-    }
+    /// libpq opens and closes it as it likes: while connecting it is another after each step.
+    int socket() const noexcept { return PQsocket(raw()); }
+    /// The same under a number that nobody else gets while libpq closes its own; the caller closes it.
+    int copy_of_socket() const noexcept { return ::fcntl(socket(), F_DUPFD_CLOEXEC, 0); }
 
     /// SQLSTATE of the last failure; empty where the server did not say.
     std::string_view state() const noexcept { return state_; }
 
+    static outage late() { return {"PostgreSQL: no answer within the timeout"}; }
+
 private:
+    enum class phase : std::uint8_t { starting, connecting, sending, sent };
+
     PGconn* raw() const noexcept { return db_.get(); }
     outage broken() const { return {"PostgreSQL: " + libpq_words(PQerrorMessage(raw()))}; }
-    static outage late() { return {"PostgreSQL: no answer within the timeout"}; }
 
     static void notice(void* self, const PGresult* said) noexcept {
         // Somebody cancelled the wait for a standby: the commit stands here, but not yet there, and counts as done.
         const char* by = PQresultErrorField(said, PG_DIAG_SOURCE_FUNCTION);
         if (by != nullptr && std::strcmp(by, "SyncRepWaitForLSN") == 0)
-            static_cast<libpq_connection*>(self)->not_replicated_ = true;
-    }
-
-    bool wait(int events, time_point until) const noexcept {
-        using namespace std::chrono;
-        pollfd at{PQsocket(raw()), static_cast<short>(events), 0};
-        while (true) {
-            const auto left = ceil<milliseconds>(until - steady_clock::now());
-            if (left <= left.zero()) return false;
-            const int ready = ::poll(&at, 1, static_cast<int>(std::min<milliseconds>(left, hours(1)).count()));
-            if (ready > 0) return true;
-            if (ready < 0 && errno != EINTR) return false;
-        }
+            static_cast<libpq_dialogue*>(self)->not_replicated_ = true;
     }
 
     outage refused(const PGresult* by) {
@@ -264,37 +280,40 @@ private:
         return {"PostgreSQL: " + libpq_words(primary) + " (" + state_ + ")"};
     }
 
-    result<libpq_rows, outage> finish(int sent, time_point until) {
+    result<libpq_wait, outage> connect_on() {
+        const PostgresPollingStatusType next = PQconnectPoll(raw());
+        const bool goes_on = PQstatus(raw()) != CONNECTION_BAD;
+        if (goes_on && next == PGRES_POLLING_READING) return libpq_wait::to_read;
+        if (goes_on && next == PGRES_POLLING_WRITING) return libpq_wait::to_write;
+        if (PQstatus(raw()) != CONNECTION_OK || PQsetnonblocking(raw(), 1) != 0) return unexpected(broken());
+        return libpq_wait::nothing;
+    }
+
+    result<void, outage> begun(int sent) {
         if (sent == 0) return unexpected(broken());
+        at_ = phase::sending;
         state_.clear();
+        failed_.reset();
         not_replicated_ = false;
-        while (true) {
-            const int unsent = PQflush(raw());
-            if (unsent < 0) return unexpected(broken());
-            if (unsent == 0) break;
-            if (!wait(POLLIN | POLLOUT, until)) return unexpected(late());
-            if (PQconsumeInput(raw()) == 0) return unexpected(broken());
-        }
-        libpq_rows last;
-        std::optional<outage> failed;
-        while (true) {
-            while (PQisBusy(raw()) != 0) {
-                if (!wait(POLLIN, until)) return unexpected(late());
-                if (PQconsumeInput(raw()) == 0) return unexpected(broken());
-            }
+        return {};
+    }
+
+    result<libpq_wait, outage> receive() {
+        while (PQisBusy(raw()) == 0) {
             PGresult* const one = PQgetResult(raw());
-            if (one == nullptr) break;
-            last = libpq_rows(one);
+            if (one == nullptr) return libpq_wait::nothing;
+            last_ = libpq_rows(one);
             const ExecStatusType status = PQresultStatus(one);
-            if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !failed) failed = refused(one);
+            if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !failed_) failed_ = refused(one);
         }
-        if (failed) return unexpected(*std::move(failed));
-        if (not_replicated_) return unexpected(outage{"PostgreSQL: its wait for a standby was cancelled"});
-        return last;
+        return libpq_wait::to_read;
     }
 
     std::unique_ptr<PGconn, libpq_free> db_;
+    libpq_rows last_;
+    std::optional<outage> failed_;
     std::string state_;
+    phase at_ = phase::starting;
     bool not_replicated_ = false;
 };
 

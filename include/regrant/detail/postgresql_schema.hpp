@@ -1,5 +1,5 @@
 // regrant/detail/postgresql_schema.hpp - the tables that the PostgreSQL store keeps its rows in.
-// floor 3
+// floor 4
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -8,7 +8,9 @@
 #include "../grant.hpp"
 #include "../lineage.hpp"
 #include "../result.hpp"
+#include "../token_store.hpp"
 #include "libpq.hpp"
+#include "libpq_connection.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -18,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace regrant::inline v0::detail {
 
@@ -122,23 +125,74 @@ inline result<grant, outage> read_grant(const libpq_rows& rows, int row) {
     return found;
 }
 
-/// Makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
-inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
-                                         libpq_connection::time_point until) {
+inline void bind_row(libpq_values& values, const grant& row) noexcept {
+    std::optional<std::int64_t> proven;
+    if (row.auth_time) proven = row.auth_time->time_since_epoch().count();
+    values.bind(row.issued_at).bind(row.expires_at).bind(proven).bind(row.current).bind(row.used_at);
+    values.bind(static_cast<std::int64_t>(row.rotation)).bind(static_cast<std::int64_t>(row.state));
+    values.bind(row.key).bind(row.client_id()).bind(row.subject()).bind(row.scope());
+    values.bind(row.audience()).bind(row.confirmation());
+}
+
+inline result<std::optional<grant>, outage> read_found(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    if (rows->size() == 0) return std::nullopt;
+    auto found = read_grant(*rows, 0);
+    if (!found) return unexpected(std::move(found).error());
+    return *std::move(found);
+}
+
+/// One damaged row makes it an outage: a page of logins that hides one would be worse.
+inline result<std::vector<grant>, outage> read_all(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    std::vector<grant> all;
+    for (int i = 0; i != rows->size(); ++i) {
+        auto found = read_grant(*rows, i);
+        if (!found) return unexpected(std::move(found).error());
+        all.push_back(*std::move(found));
+    }
+    return all;
+}
+
+/// How many rows a write changed.
+inline result<std::size_t, outage> read_changed(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    return rows->changed();
+}
+
+inline result<insert_outcome, outage> read_inserted(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    return rows->changed() == 1 ? insert_outcome::inserted : insert_outcome::already_there;
+}
+
+inline result<advance_outcome, outage> read_advanced(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    return rows->changed() == 1 ? advance_outcome::advanced : advance_outcome::refused;
+}
+
+/// What makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
+inline std::string postgresql_session(std::chrono::milliseconds timeout) {
     // A plan made while the table was small must not go on to read it from end to end when it has grown: hence no
     // sequential scan. What is stronger than `on` is left so.
-    const auto seen = at.run(
-        "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
-            "', false), set_config('default_transaction_isolation', 'read committed', false), "
-            "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
-            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
-            "current_setting('transaction_read_only')",
-        until);
-    if (!seen) return unexpected(seen.error());
-    if (seen->bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
-    if (seen->bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
+    return "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
+           "', false), set_config('default_transaction_isolation', 'read committed', false), "
+           "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
+           "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+           "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
+           "current_setting('transaction_read_only')";
+}
+
+/// Holds what that gave against what a store needs.
+inline result<void, outage> check_session(const libpq_rows& seen) {
+    if (seen.bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
+    if (seen.bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
     return {};
+}
+
+inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
+                                         libpq_connection::time_point until) {
+    const auto seen = at.run(postgresql_session(timeout), until);
+    return seen ? check_session(*seen) : unexpected(seen.error());
 }
 
 inline result<void, outage> prepare_queries(libpq_connection& at, libpq_connection::time_point until) {

@@ -6,6 +6,7 @@
 #include "../clock.hpp"
 #include "../detail/connection_pool.hpp"
 #include "../detail/libpq.hpp"
+#include "../detail/libpq_connection.hpp"
 #include "../detail/postgresql_schema.hpp"
 #include "../error.hpp"
 #include "../grant.hpp"
@@ -124,60 +125,38 @@ public:
 
     /// A subject over some 2,600 bytes does not fit the index; such an insert is an outage.
     result<insert_outcome, outage> insert(const grant& row) {
-        std::optional<std::int64_t> proven;
-        if (row.auth_time) proven = row.auth_time->time_since_epoch().count();
         detail::libpq_values values;
-        values.bind(row.issued_at).bind(row.expires_at).bind(proven).bind(row.current).bind(row.used_at);
-        values.bind(static_cast<std::int64_t>(row.rotation)).bind(static_cast<std::int64_t>(row.state));
-        values.bind(row.key).bind(row.client_id()).bind(row.subject()).bind(row.scope());
-        const auto made = write(detail::postgresql_insert, values.bind(row.audience()).bind(row.confirmation()));
-        if (!made) return unexpected(made.error());
-        return *made == 1 ? insert_outcome::inserted : insert_outcome::already_there;
+        detail::bind_row(values, row);
+        return detail::read_inserted(call(detail::postgresql_insert, values));
     }
 
     result<std::optional<grant>, outage> find(const row_key& key) {
         detail::libpq_values values;
-        const auto rows = call(detail::postgresql_find, values.bind(key));
-        if (!rows) return unexpected(rows.error());
-        if (rows->size() == 0) return std::nullopt;
-        auto found = detail::read_grant(*rows, 0);
-        if (!found) return unexpected(std::move(found).error());
-        return *std::move(found);
+        return detail::read_found(call(detail::postgresql_find, values.bind(key)));
     }
 
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
         const bool waits = at_->settings.synchronous == postgresql_synchronous::full;
         detail::libpq_values values;
-        const auto moved = write(waits ? detail::postgresql_advance : detail::postgresql_hasty_advance,
-                                 values.bind(next).bind(now).bind(key).bind(expected));
-        if (!moved) return unexpected(moved.error());
-        return *moved == 1 ? advance_outcome::advanced : advance_outcome::refused;
+        return detail::read_advanced(call(waits ? detail::postgresql_advance : detail::postgresql_hasty_advance,
+                                          values.bind(next).bind(now).bind(key).bind(expected)));
     }
 
     result<void, outage> revoke(const row_key& key) {
         detail::libpq_values values;
-        if (const auto ended = write(detail::postgresql_revoke, values.bind(key)); !ended)
-            return unexpected(ended.error());
-        return {};
+        const auto ended = call(detail::postgresql_revoke, values.bind(key));
+        return ended ? result<void, outage>() : unexpected(ended.error());
     }
 
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         detail::libpq_values values;
-        return write(detail::postgresql_revoke_subject, values.bind(subject));
+        return detail::read_changed(call(detail::postgresql_revoke_subject, values.bind(subject)));
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
     result<std::vector<grant>, outage> list_subject(std::string_view subject) {
         detail::libpq_values values;
-        const auto rows = call(detail::postgresql_list_subject, values.bind(subject));
-        if (!rows) return unexpected(rows.error());
-        std::vector<grant> all;
-        for (int i = 0; i != rows->size(); ++i) {
-            auto found = detail::read_grant(*rows, i);
-            if (!found) return unexpected(std::move(found).error());
-            all.push_back(*std::move(found));
-        }
-        return all;
+        return detail::read_all(call(detail::postgresql_list_subject, values.bind(subject)));
     }
 
     /// Works in small batches and rests after each as long as it took. An outage halfway leaves the rest for the next
@@ -238,12 +217,6 @@ private:
             else if ((*with)->state() == "40P01") continue;
             return rows;
         }
-    }
-
-    result<std::size_t, outage> write(const detail::postgresql_query& query, const detail::libpq_values& values) {
-        const auto rows = call(query, values);
-        if (!rows) return unexpected(rows.error());
-        return rows->changed();
     }
 
     std::unique_ptr<shared> at_;

@@ -167,10 +167,10 @@ private:
 // regrant/detail/libpq.hpp - the one room where libpq lives.
 
 #include <libpq-fe.h>
+#include <fcntl.h>
 #include <poll.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -334,74 +334,90 @@ private:
     std::unique_ptr<PGresult, libpq_free> rows_;
 };
 
-/// A connection for one thread at a time, on which nothing waits past its deadline. After a failed call it may be in
-/// the middle of something, and is only good for closing. It stays where it is: libpq keeps its address.
-class libpq_connection {
+/// What a dialogue waits for.
+enum class libpq_wait : std::uint8_t { nothing, to_read, to_write, either };
+
+/// A connection for one thread at a time that never waits: it says what for, and somebody else does. After a failed
+/// call it is only good for closing. It stays where it is: libpq keeps its address.
+class libpq_dialogue {
 public:
-    using time_point = std::chrono::steady_clock::time_point;
+    libpq_dialogue() = default;
+    libpq_dialogue(const libpq_dialogue&) = delete;
+    libpq_dialogue& operator=(const libpq_dialogue&) = delete;
 
-    libpq_connection() = default;
-    libpq_connection(const libpq_connection&) = delete;
-    libpq_connection& operator=(const libpq_connection&) = delete;
-
-    result<void, outage> open(const libpq_options& options, time_point until) {
+    // Each of these begins something, which `step` then carries on.
+    result<void, outage> begin_connecting(const libpq_options& options) {
         db_.reset(options.begin_connecting());
         if (!db_) return unexpected(outage{"libpq: memory ran out"});
         // Without a receiver libpq prints what the server remarks.
         PQsetNoticeReceiver(raw(), notice, this);
-        PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-        while (PQstatus(raw()) != CONNECTION_BAD && next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
-            if (!wait(next == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) return unexpected(late());
-            next = PQconnectPoll(raw());
-        }
-        if (PQstatus(raw()) != CONNECTION_OK || PQsetnonblocking(raw(), 1) != 0) return unexpected(broken());
+        at_ = phase::starting;
         return {};
+    }
+    /// Statements without values; what the last one gives.
+    result<void, outage> begin_run(const std::string& sql) { return begun(PQsendQuery(raw(), sql.c_str())); }
+    result<void, outage> begin_preparing(const char* name, const char* sql) {
+        return begun(PQsendPrepare(raw(), name, sql, 0, nullptr));
+    }
+    result<void, outage> begin_executing(const char* name, const libpq_values& values) {
+        return begun(values.send(raw(), name));
+    }
+    /// Goes as far as it can. \return what must have come before the next step; `nothing` when all is done
+    result<libpq_wait, outage> step() {
+        switch (at_) {
+        case phase::starting:
+            at_ = phase::connecting;
+            if (PQstatus(raw()) == CONNECTION_BAD) return unexpected(broken());
+            return libpq_wait::to_write;
+        case phase::connecting: return connect_on();
+        case phase::sent:
+            if (PQconsumeInput(raw()) == 0) return unexpected(broken());
+            [[fallthrough]];
+        case phase::sending: break;
+        }
+        at_ = phase::sent;
+        const int unsent = PQflush(raw());
+        if (unsent < 0) return unexpected(broken());
+        // A server that is not read from may stop reading.
+        return unsent > 0 ? libpq_wait::either : receive();
+    }
+
+    /// What the statement gave that `step` has brought to its end.
+    result<libpq_rows, outage> answer() {
+        if (failed_) return unexpected(*std::move(failed_));
+        if (not_replicated_) return unexpected(outage{"PostgreSQL: its wait for a standby was cancelled"});
+        return std::move(last_);
     }
 
     /// Whether the server has not said goodbye since the last call.
     bool still_open() noexcept {
-        pollfd at{PQsocket(raw()), POLLIN, 0};
+        pollfd at{socket(), POLLIN, 0};
         while (::poll(&at, 1, 0) > 0)
             if (PQconsumeInput(raw()) == 0 || PQisBusy(raw()) != 0 || PQstatus(raw()) != CONNECTION_OK) return false;
         return PQstatus(raw()) == CONNECTION_OK;
     }
 
-    /// Statements without values; what the last one gave.
-    result<libpq_rows, outage> run(const std::string& sql, time_point until) {
-        return finish(PQsendQuery(raw(), sql.c_str()), until);
-    }
-    result<libpq_rows, outage> prepare(const char* name, const char* sql, time_point until) {
-        return finish(PQsendPrepare(raw(), name, sql, 0, nullptr), until);
-    }
-    result<libpq_rows, outage> execute(const char* name, const libpq_values& values, time_point until) {
-        return finish(values.send(raw(), name), until);
-    }
+    /// libpq opens and closes it as it likes: while connecting it is another after each step.
+    int socket() const noexcept { return PQsocket(raw()); }
+    /// The same under a number that nobody else gets while libpq closes its own; the caller closes it.
+    int copy_of_socket() const noexcept { return ::fcntl(socket(), F_DUPFD_CLOEXEC, 0); }
 
     /// SQLSTATE of the last failure; empty where the server did not say.
     std::string_view state() const noexcept { return state_; }
 
+    static outage late() { return {"PostgreSQL: no answer within the timeout"}; }
+
 private:
+    enum class phase : std::uint8_t { starting, connecting, sending, sent };
+
     PGconn* raw() const noexcept { return db_.get(); }
     outage broken() const { return {"PostgreSQL: " + libpq_words(PQerrorMessage(raw()))}; }
-    static outage late() { return {"PostgreSQL: no answer within the timeout"}; }
 
     static void notice(void* self, const PGresult* said) noexcept {
         // Somebody cancelled the wait for a standby: the commit stands here, but not yet there, and counts as done.
         const char* by = PQresultErrorField(said, PG_DIAG_SOURCE_FUNCTION);
         if (by != nullptr && std::strcmp(by, "SyncRepWaitForLSN") == 0)
-            static_cast<libpq_connection*>(self)->not_replicated_ = true;
-    }
-
-    bool wait(int events, time_point until) const noexcept {
-        using namespace std::chrono;
-        pollfd at{PQsocket(raw()), static_cast<short>(events), 0};
-        while (true) {
-            const auto left = ceil<milliseconds>(until - steady_clock::now());
-            if (left <= left.zero()) return false;
-            const int ready = ::poll(&at, 1, static_cast<int>(std::min<milliseconds>(left, hours(1)).count()));
-            if (ready > 0) return true;
-            if (ready < 0 && errno != EINTR) return false;
-        }
+            static_cast<libpq_dialogue*>(self)->not_replicated_ = true;
     }
 
     outage refused(const PGresult* by) {
@@ -413,43 +429,115 @@ private:
         return {"PostgreSQL: " + libpq_words(primary) + " (" + state_ + ")"};
     }
 
-    result<libpq_rows, outage> finish(int sent, time_point until) {
+    result<libpq_wait, outage> connect_on() {
+        const PostgresPollingStatusType next = PQconnectPoll(raw());
+        const bool goes_on = PQstatus(raw()) != CONNECTION_BAD;
+        if (goes_on && next == PGRES_POLLING_READING) return libpq_wait::to_read;
+        if (goes_on && next == PGRES_POLLING_WRITING) return libpq_wait::to_write;
+        if (PQstatus(raw()) != CONNECTION_OK || PQsetnonblocking(raw(), 1) != 0) return unexpected(broken());
+        return libpq_wait::nothing;
+    }
+
+    result<void, outage> begun(int sent) {
         if (sent == 0) return unexpected(broken());
+        at_ = phase::sending;
         state_.clear();
+        failed_.reset();
         not_replicated_ = false;
-        while (true) {
-            const int unsent = PQflush(raw());
-            if (unsent < 0) return unexpected(broken());
-            if (unsent == 0) break;
-            if (!wait(POLLIN | POLLOUT, until)) return unexpected(late());
-            if (PQconsumeInput(raw()) == 0) return unexpected(broken());
-        }
-        libpq_rows last;
-        std::optional<outage> failed;
-        while (true) {
-            while (PQisBusy(raw()) != 0) {
-                if (!wait(POLLIN, until)) return unexpected(late());
-                if (PQconsumeInput(raw()) == 0) return unexpected(broken());
-            }
+        return {};
+    }
+
+    result<libpq_wait, outage> receive() {
+        while (PQisBusy(raw()) == 0) {
             PGresult* const one = PQgetResult(raw());
-            if (one == nullptr) break;
-            last = libpq_rows(one);
+            if (one == nullptr) return libpq_wait::nothing;
+            last_ = libpq_rows(one);
             const ExecStatusType status = PQresultStatus(one);
-            if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !failed) failed = refused(one);
+            if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !failed_) failed_ = refused(one);
         }
-        if (failed) return unexpected(*std::move(failed));
-        if (not_replicated_) return unexpected(outage{"PostgreSQL: its wait for a standby was cancelled"});
-        return last;
+        return libpq_wait::to_read;
     }
 
     std::unique_ptr<PGconn, libpq_free> db_;
+    libpq_rows last_;
+    std::optional<outage> failed_;
     std::string state_;
+    phase at_ = phase::starting;
     bool not_replicated_ = false;
 };
 
 } // namespace regrant::inline v0::detail
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ_CONNECTION
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ_CONNECTION
+
+// regrant/detail/libpq_connection.hpp - a PostgreSQL connection whose caller waits, but never past a deadline.
+
+#include <cerrno>
+
+namespace regrant::inline v0::detail {
+
+/// A dialogue with somebody who waits for it.
+class libpq_connection {
+public:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    result<void, outage> open(const libpq_options& options, time_point until) {
+        return carry_on(dialogue_.begin_connecting(options), until);
+    }
+    /// Statements without values; what the last one gave.
+    result<libpq_rows, outage> run(const std::string& sql, time_point until) {
+        return finish(dialogue_.begin_run(sql), until);
+    }
+    result<libpq_rows, outage> prepare(const char* name, const char* sql, time_point until) {
+        return finish(dialogue_.begin_preparing(name, sql), until);
+    }
+    result<libpq_rows, outage> execute(const char* name, const libpq_values& values, time_point until) {
+        return finish(dialogue_.begin_executing(name, values), until);
+    }
+
+    bool still_open() noexcept { return dialogue_.still_open(); }
+    std::string_view state() const noexcept { return dialogue_.state(); }
+
+private:
+    result<libpq_rows, outage> finish(result<void, outage> begun, time_point until) {
+        if (auto done = carry_on(std::move(begun), until); !done) return unexpected(std::move(done).error());
+        return dialogue_.answer();
+    }
+
+    result<void, outage> carry_on(result<void, outage> begun, time_point until) {
+        if (!begun) return begun;
+        while (true) {
+            auto next = dialogue_.step();
+            if (!next) return unexpected(std::move(next).error());
+            if (*next == libpq_wait::nothing) return {};
+            if (!wait(*next, until)) return unexpected(libpq_dialogue::late());
+        }
+    }
+
+    bool wait(libpq_wait what, time_point until) const noexcept {
+        using namespace std::chrono;
+        const int events = what == libpq_wait::to_read    ? POLLIN
+                           : what == libpq_wait::to_write ? POLLOUT
+                                                          : POLLIN | POLLOUT;
+        pollfd at{dialogue_.socket(), static_cast<short>(events), 0};
+        while (true) {
+            const auto left = ceil<milliseconds>(until - steady_clock::now());
+            if (left <= left.zero()) return false;
+            const int ready = ::poll(&at, 1, static_cast<int>(std::min<milliseconds>(left, hours(1)).count()));
+            if (ready > 0) return true;
+            if (ready < 0 && errno != EINTR) return false;
+        }
+    }
+
+    libpq_dialogue dialogue_;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ_CONNECTION
 
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_POSTGRESQL_SCHEMA
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_POSTGRESQL_SCHEMA
@@ -559,23 +647,74 @@ inline result<grant, outage> read_grant(const libpq_rows& rows, int row) {
     return found;
 }
 
-/// Makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
-inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
-                                         libpq_connection::time_point until) {
+inline void bind_row(libpq_values& values, const grant& row) noexcept {
+    std::optional<std::int64_t> proven;
+    if (row.auth_time) proven = row.auth_time->time_since_epoch().count();
+    values.bind(row.issued_at).bind(row.expires_at).bind(proven).bind(row.current).bind(row.used_at);
+    values.bind(static_cast<std::int64_t>(row.rotation)).bind(static_cast<std::int64_t>(row.state));
+    values.bind(row.key).bind(row.client_id()).bind(row.subject()).bind(row.scope());
+    values.bind(row.audience()).bind(row.confirmation());
+}
+
+inline result<std::optional<grant>, outage> read_found(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    if (rows->size() == 0) return std::nullopt;
+    auto found = read_grant(*rows, 0);
+    if (!found) return unexpected(std::move(found).error());
+    return *std::move(found);
+}
+
+/// One damaged row makes it an outage: a page of logins that hides one would be worse.
+inline result<std::vector<grant>, outage> read_all(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    std::vector<grant> all;
+    for (int i = 0; i != rows->size(); ++i) {
+        auto found = read_grant(*rows, i);
+        if (!found) return unexpected(std::move(found).error());
+        all.push_back(*std::move(found));
+    }
+    return all;
+}
+
+/// How many rows a write changed.
+inline result<std::size_t, outage> read_changed(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    return rows->changed();
+}
+
+inline result<insert_outcome, outage> read_inserted(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    return rows->changed() == 1 ? insert_outcome::inserted : insert_outcome::already_there;
+}
+
+inline result<advance_outcome, outage> read_advanced(const result<libpq_rows, outage>& rows) {
+    if (!rows) return unexpected(rows.error());
+    return rows->changed() == 1 ? advance_outcome::advanced : advance_outcome::refused;
+}
+
+/// What makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
+inline std::string postgresql_session(std::chrono::milliseconds timeout) {
     // A plan made while the table was small must not go on to read it from end to end when it has grown: hence no
     // sequential scan. What is stronger than `on` is left so.
-    const auto seen = at.run(
-        "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
-            "', false), set_config('default_transaction_isolation', 'read committed', false), "
-            "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
-            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
-            "current_setting('transaction_read_only')",
-        until);
-    if (!seen) return unexpected(seen.error());
-    if (seen->bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
-    if (seen->bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
+    return "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
+           "', false), set_config('default_transaction_isolation', 'read committed', false), "
+           "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
+           "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+           "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
+           "current_setting('transaction_read_only')";
+}
+
+/// Holds what that gave against what a store needs.
+inline result<void, outage> check_session(const libpq_rows& seen) {
+    if (seen.bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
+    if (seen.bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
     return {};
+}
+
+inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
+                                         libpq_connection::time_point until) {
+    const auto seen = at.run(postgresql_session(timeout), until);
+    return seen ? check_session(*seen) : unexpected(seen.error());
 }
 
 inline result<void, outage> prepare_queries(libpq_connection& at, libpq_connection::time_point until) {
@@ -727,60 +866,38 @@ public:
 
     /// A subject over some 2,600 bytes does not fit the index; such an insert is an outage.
     result<insert_outcome, outage> insert(const grant& row) {
-        std::optional<std::int64_t> proven;
-        if (row.auth_time) proven = row.auth_time->time_since_epoch().count();
         detail::libpq_values values;
-        values.bind(row.issued_at).bind(row.expires_at).bind(proven).bind(row.current).bind(row.used_at);
-        values.bind(static_cast<std::int64_t>(row.rotation)).bind(static_cast<std::int64_t>(row.state));
-        values.bind(row.key).bind(row.client_id()).bind(row.subject()).bind(row.scope());
-        const auto made = write(detail::postgresql_insert, values.bind(row.audience()).bind(row.confirmation()));
-        if (!made) return unexpected(made.error());
-        return *made == 1 ? insert_outcome::inserted : insert_outcome::already_there;
+        detail::bind_row(values, row);
+        return detail::read_inserted(call(detail::postgresql_insert, values));
     }
 
     result<std::optional<grant>, outage> find(const row_key& key) {
         detail::libpq_values values;
-        const auto rows = call(detail::postgresql_find, values.bind(key));
-        if (!rows) return unexpected(rows.error());
-        if (rows->size() == 0) return std::nullopt;
-        auto found = detail::read_grant(*rows, 0);
-        if (!found) return unexpected(std::move(found).error());
-        return *std::move(found);
+        return detail::read_found(call(detail::postgresql_find, values.bind(key)));
     }
 
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
         const bool waits = at_->settings.synchronous == postgresql_synchronous::full;
         detail::libpq_values values;
-        const auto moved = write(waits ? detail::postgresql_advance : detail::postgresql_hasty_advance,
-                                 values.bind(next).bind(now).bind(key).bind(expected));
-        if (!moved) return unexpected(moved.error());
-        return *moved == 1 ? advance_outcome::advanced : advance_outcome::refused;
+        return detail::read_advanced(call(waits ? detail::postgresql_advance : detail::postgresql_hasty_advance,
+                                          values.bind(next).bind(now).bind(key).bind(expected)));
     }
 
     result<void, outage> revoke(const row_key& key) {
         detail::libpq_values values;
-        if (const auto ended = write(detail::postgresql_revoke, values.bind(key)); !ended)
-            return unexpected(ended.error());
-        return {};
+        const auto ended = call(detail::postgresql_revoke, values.bind(key));
+        return ended ? result<void, outage>() : unexpected(ended.error());
     }
 
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         detail::libpq_values values;
-        return write(detail::postgresql_revoke_subject, values.bind(subject));
+        return detail::read_changed(call(detail::postgresql_revoke_subject, values.bind(subject)));
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
     result<std::vector<grant>, outage> list_subject(std::string_view subject) {
         detail::libpq_values values;
-        const auto rows = call(detail::postgresql_list_subject, values.bind(subject));
-        if (!rows) return unexpected(rows.error());
-        std::vector<grant> all;
-        for (int i = 0; i != rows->size(); ++i) {
-            auto found = detail::read_grant(*rows, i);
-            if (!found) return unexpected(std::move(found).error());
-            all.push_back(*std::move(found));
-        }
-        return all;
+        return detail::read_all(call(detail::postgresql_list_subject, values.bind(subject)));
     }
 
     /// Works in small batches and rests after each as long as it took. An outage halfway leaves the rest for the next
@@ -841,12 +958,6 @@ private:
             else if ((*with)->state() == "40P01") continue;
             return rows;
         }
-    }
-
-    result<std::size_t, outage> write(const detail::postgresql_query& query, const detail::libpq_values& values) {
-        const auto rows = call(query, values);
-        if (!rows) return unexpected(rows.error());
-        return rows->changed();
     }
 
     std::unique_ptr<shared> at_;

@@ -1,0 +1,152 @@
+// tests/unit/store_async_pool.cpp - connections that coroutines borrow, without a server.
+// SPDX-License-Identifier: MIT
+#include <regrant/store/async_pool.hpp>
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace regrant;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+struct fake_connection {
+    explicit fake_connection(int& alive) : count(alive) { ++count; }
+    ~fake_connection() { --count; }
+    bool still_open() const noexcept { return is_open; }
+    int& count;
+    bool is_open = true;
+};
+using fake_pool = detail::async_pool<fake_connection>;
+
+/// A pool whose connections open when the timer allows.
+struct pool_scene {
+    pool_scene(asio::io_context& context, std::size_t most)
+        : strand(asio::make_strand(asio::any_io_executor(context.get_executor()))),
+          pool(strand, most, [this](auto) { return open(); }) {}
+
+    fake_pool::answer<fake_pool::connection_ptr> open() {
+        ++tries;
+        asio::steady_timer takes(strand, 5ms);
+        co_await takes.async_wait(asio::use_awaitable);
+        if (!works) co_return unexpected(outage{"nobody home"});
+        co_return std::make_unique<fake_connection>(*alive);
+    }
+    /// Borrows for a while and gives back whole.
+    asio::awaitable<void> borrow(int who, std::chrono::milliseconds how_long, std::chrono::milliseconds patience = 1s) {
+        const auto now = fake_pool::clock::now();
+        auto taken = co_await pool.take(now + patience, now + patience);
+        if (!taken) {
+            failures.push_back(taken.error().detail);
+            co_return;
+        }
+        served.push_back(who);
+        asio::steady_timer works_with_it(strand, how_long);
+        co_await works_with_it.async_wait(asio::use_awaitable);
+        taken->keep();
+    }
+    template <class... Arguments> void spawn(Arguments... arguments) {
+        asio::co_spawn(strand, borrow(arguments...), asio::detached);
+    }
+
+    int counted = 0, tries = 0;
+    int* alive = &counted;
+    bool works = true;
+    std::vector<int> served;
+    std::vector<std::string> failures;
+    detail::async_strand strand;
+    fake_pool pool;
+};
+
+} // namespace
+
+TEST_CASE("an awaited pool lends no more than it may, in the order of asking") {
+    asio::io_context context;
+    pool_scene at(context, 2);
+    for (int i = 0; i != 10; ++i) at.spawn(i, 2ms);
+    context.run();
+    CHECK(at.served == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+    CHECK(at.tries == 2);
+    CHECK(at.counted == 2);
+}
+
+TEST_CASE("who waits longer than they would for an awaited connection is told so") {
+    asio::io_context context;
+    pool_scene at(context, 1);
+    at.spawn(0, 100ms);
+    at.spawn(1, 1ms, 20ms);
+    at.spawn(2, 1ms);
+    context.run();
+    CHECK(at.served == std::vector<int>{0, 2});
+    REQUIRE(at.failures.size() == 1);
+    CHECK(at.failures[0] == "every connection was in use for too long");
+}
+
+TEST_CASE("an awaited pool that can open none says so at once, until one tries again (R51)") {
+    asio::io_context context;
+    pool_scene at(context, 4);
+    at.works = false;
+    at.spawn(0, 1ms);
+    context.run();
+    context.restart();
+    const auto begun = fake_pool::clock::now();
+    for (int i = 0; i != 100; ++i) at.spawn(i, 1ms);
+    context.run();
+    CHECK(fake_pool::clock::now() - begun < fake_pool::shortest_back_off + 500ms);
+    CHECK(at.failures == std::vector<std::string>(101, "nobody home"));
+    CHECK(at.tries <= 3);
+    at.works = true;
+    context.restart();
+    asio::steady_timer later(at.strand, fake_pool::longest_back_off);
+    later.async_wait([&](auto) { at.spawn(7, 1ms); });
+    context.run();
+    CHECK(at.served == std::vector<int>{7});
+}
+
+TEST_CASE("a connection that is not kept, or has died, is closed, and whoever waits opens another") {
+    asio::io_context context;
+    pool_scene at(context, 1);
+    const auto spoil = [&]() -> asio::awaitable<void> {
+        auto taken = co_await at.pool.take(fake_pool::clock::now() + 1s, fake_pool::clock::now() + 1s);
+        REQUIRE(taken.has_value());
+        asio::steady_timer breaks(at.strand, 5ms);
+        co_await breaks.async_wait(asio::use_awaitable);
+    };
+    asio::co_spawn(at.strand, spoil(), asio::detached);
+    at.spawn(1, 1ms);
+    context.run();
+    CHECK(at.served == std::vector<int>{1});
+    CHECK(at.tries == 2);
+    CHECK(at.counted == 1);
+    at.pool.forget_idle();
+    CHECK(at.counted == 0);
+}
+
+TEST_CASE("frames that are destroyed while they wait for a connection, hold or open one leave nothing behind") {
+    int alive = 0, most_alive = 0;
+    for (const auto run_for : {0ms, 2ms, 7ms, 12ms}) {
+        asio::io_context context;
+        auto at = std::make_shared<pool_scene>(context, 2);
+        at->alive = &alive;
+        // As in a store, each call keeps alive what it uses.
+        for (int i = 0; i != 8; ++i)
+            asio::co_spawn(
+                at->strand, [at, i]() -> asio::awaitable<void> { co_await at->borrow(i, 3ms); }, asio::detached);
+        at.reset();
+        context.run_for(run_for);
+        most_alive = std::max(most_alive, alive);
+    }
+    CHECK(most_alive == 2);
+    CHECK(alive == 0);
+}
