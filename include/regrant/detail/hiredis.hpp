@@ -19,6 +19,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ using redis_time = std::chrono::steady_clock::time_point;
 struct redis_free {
     void operator()(redisContext* context) const noexcept { redisFree(context); }
     void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+    void operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
 };
 
 /// What a server answered: a view of a reply, or of an element of one.
@@ -66,6 +68,28 @@ public:
 
 private:
     std::unique_ptr<redisReply, redis_free> owned_;
+};
+
+/// Makes replies of bytes that somebody else has read.
+class redis_reader {
+public:
+    redis_reader() noexcept : raw_(redisReaderCreate()) {}
+
+    /// \return false for want of memory
+    bool feed(std::string_view bytes) noexcept {
+        return raw_ && redisReaderFeed(raw_.get(), bytes.data(), bytes.size()) == REDIS_OK;
+    }
+    /// \return nothing as long as one is not whole
+    result<std::optional<redis_reply>, std::string> next() {
+        void* read = nullptr;
+        if (!raw_ || redisReaderGetReply(raw_.get(), &read) != REDIS_OK)
+            return unexpected(std::string(raw_ ? raw_->errstr : "out of memory"));
+        if (read == nullptr) return std::nullopt;
+        return std::optional(redis_reply(static_cast<redisReply*>(read)));
+    }
+
+private:
+    std::unique_ptr<redisReader, redis_free> raw_;
 };
 
 /// A command as it goes over the wire; it may hold a password, so it is wiped.

@@ -144,8 +144,9 @@ private:
 /// Boost 1.81 or later and a POSIX system; link what `regrant::postgresql` names, and bring Boost's headers yourself.
 ///
 /// Arguments outlive the task. The store is destroyed before the context of its executor; calls in flight may outlive
-/// the store, and a context may be destroyed amid them. Who cancels a call will not know whether it happened, and it
-/// costs a connection. libpq looks host names up while everybody waits: give `hostaddr`, or a resolver that is quick.
+/// the store, and a context may be destroyed amid them. A call that is cancelled throws `operation_aborted` or gives an
+/// outage; it may have acted, and it costs a connection. libpq looks host names up while everybody
+/// waits: give `hostaddr`, or a resolver that is quick.
 class async_postgresql_store {
 public:
     template <class T> using answer = boost::asio::awaitable<result<T, outage>>;

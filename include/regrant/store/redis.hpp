@@ -3,31 +3,27 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "../base64.hpp"
 #include "../clock.hpp"
 #include "../detail/hiredis.hpp"
 #include "../detail/redis_checkup.hpp"
 #include "../detail/redis_cluster.hpp"
+#include "../detail/redis_course.hpp"
 #include "../detail/redis_node.hpp"
 #include "../detail/redis_row.hpp"
 #include "../detail/redis_url.hpp"
+#include "../detail/redis_words.hpp"
 #include "../error.hpp"
 #include "../grant.hpp"
-#include "../hash.hpp"
 #include "../lineage.hpp"
 #include "../result.hpp"
 #include "../secret.hpp"
 #include "../token_store.hpp"
 
-#include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -118,41 +114,32 @@ public:
         if (settings.durability == redis_durability::awaited)
             acknowledgement.file = detail::redis_acknowledgement::fsync::awaited;
 
-        redis_store store(std::make_unique<parts>(std::move(to->at), std::move(access), acknowledgement));
+        redis_store store(std::make_unique<parts>(to->at, std::move(access), acknowledgement));
+        store.at_->words.prefix = settings.prefix;
         store.at_->settings = std::move(settings);
         const auto until = store.deadline();
         if (const auto why = store.at_->servers.learn(until)) return refuse(*why);
-        for (detail::redis_node* const each : store.at_->servers.primaries())
+        for (detail::redis_node* const each : store.at_->servers.routes().primaries())
             if (const auto why = store.fault_of(*each, until)) return refuse(*why);
         return store;
     }
 
     result<insert_outcome, outage> insert(const grant& row) {
         const auto until = deadline();
-        const std::string end = detail::redis_forget_at(row);
-        const auto index = index_key(row.subject());
+        const auto index = at_->words.list(row);
         if (!index) return unexpected(index.error());
-        const auto listed = run(detail::script_index, *index, {detail::redis_bytes(row.key), end}, until, kept);
-        if (!listed) return unexpected(listed.error());
-        const std::string key = name(row.key), bytes = detail::redis_pack(row);
-        auto set = detail::redis_command({"SET", key, bytes, "NX", "PXAT", end});
-        const auto made = at_->servers.ask({key, std::move(set), {}, kept}, until);
-        if (!made) return unexpected(made.error());
-        return (**made).is_nil() ? insert_outcome::already_there : insert_outcome::inserted;
+        if (const auto listed = at_->servers.ask(*index, until); !listed) return unexpected(listed.error());
+        return at_->words.inserted(at_->servers.ask(at_->words.insert(row), until));
     }
 
     result<std::optional<grant>, outage> find(const row_key& key) { return find(key, deadline()); }
+
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
-        const auto moved =
-            run(detail::script_advance, name(key),
-                {detail::redis_live_at(expected), detail::redis_bytes(next), detail::redis_bytes(now)}, deadline());
-        if (!moved) return unexpected(moved.error());
-        return (**moved).integer() == 1 ? advance_outcome::advanced : advance_outcome::refused;
+        return at_->words.advanced(at_->servers.ask(at_->words.advance(key, expected, next, now), deadline()));
     }
 
     result<void, outage> revoke(const row_key& key) {
-        const auto ended = run(detail::script_revoke, name(key), {}, deadline(), kept);
-        return ended ? result<void, outage>() : unexpected(ended.error());
+        return at_->words.revoked(at_->servers.ask(at_->words.revoke(key), deadline()));
     }
 
     /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try.
@@ -160,20 +147,10 @@ public:
         const auto until = deadline();
         auto rows = rows_of(subject, until);
         if (!rows.all) return unexpected(*std::move(rows.failed));
-        std::size_t ended = 0;
-        // The live ones first, so that each try gets further. One that is revoked is written again where a replica
-        // or a file may not have it yet.
-        for (const revocation state : {revocation::live, revocation::revoked}) {
-            if (state == revocation::revoked && !at_->servers.waits_for_more()) break;
-            for (const grant& row : *rows.all) {
-                if (row.state != state) continue;
-                auto done = run(detail::script_revoke, name(row.key), {}, until, kept);
-                if (done) ended += (**done).integer() == 1 ? 1U : 0U;
-                else rows.failed = std::move(done).error();
-            }
-        }
+        for (const row_key& key : rows.to_revoke(at_->servers.acknowledgement()))
+            rows.note_revoked(at_->servers.ask(at_->words.revoke(key), until));
         if (rows.failed) return unexpected(*std::move(rows.failed));
-        return ended;
+        return rows.ended;
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
@@ -189,7 +166,7 @@ public:
         using detail::redis_cluster, detail::redis_command;
         std::size_t removed = 0;
         const std::string pattern = detail::redis_literally(at_->settings.prefix) + "f:*";
-        for (detail::redis_node* const each : at_->servers.primaries()) {
+        for (detail::redis_node* const each : at_->servers.routes().primaries()) {
             std::string cursor = "0";
             do {
                 const auto found = redis_cluster::ask(
@@ -206,8 +183,9 @@ public:
                 if (!ends) return unexpected(ends.error());
                 for (std::size_t i = 0; i != keys.size(); ++i) {
                     if (!detail::redis_is_over((*(*ends)[i]).text(), now)) continue;
-                    const auto gone = run(detail::script_reap, std::string(keys[i].text()),
-                                          {detail::redis_bytes(now)}, deadline());
+                    const auto gone = at_->servers.ask(
+                        at_->words.script(detail::script_reap, std::string(keys[i].text()), {detail::redis_bytes(now)}),
+                        deadline());
                     if (!gone) return unexpected(gone.error());
                     removed += (**gone).integer() == 1 ? 1U : 0U;
                 }
@@ -218,72 +196,32 @@ public:
     }
 
 private:
-    using weight = detail::redis_request::weight;
-    static constexpr weight kept = weight::kept;
+    friend class async_redis_store;
+
     struct parts {
-        parts(detail::redis_address seed, detail::redis_access access, detail::redis_acknowledgement acknowledgement)
-            : servers(std::move(seed), std::move(access), acknowledgement) {}
+        parts(const detail::redis_address& seed, detail::redis_access access,
+              detail::redis_acknowledgement acknowledgement)
+            : servers(seed, std::move(access), acknowledgement) {}
         redis_settings settings;
+        detail::redis_words words;
         detail::redis_cluster servers;
-        /// By which the servers know the scripts.
-        std::array<std::string, detail::redis_scripts.size()> hashes;
     };
 
     explicit redis_store(std::unique_ptr<parts> at) noexcept : at_(std::move(at)) {}
 
     detail::redis_time deadline() const { return std::chrono::steady_clock::now() + at_->settings.timeout; }
 
-    std::string name(const row_key& key) const { return at_->settings.prefix + "f:" + base64url(key.bytes); }
-
-    result<std::string, outage> index_key(std::string_view subject) const {
-        const auto hashed = sha256(subject);
-        if (!hashed) return unexpected(hashed.error());
-        return at_->settings.prefix + "s:" + base64url(*hashed);
-    }
-
-    /// Runs a script by its hash, or with its text where the server has lost it.
-    result<detail::redis_reply, outage> run(detail::redis_script which, const std::string& key,
-                                            std::initializer_list<std::string_view> arguments,
-                                            detail::redis_time until, weight how = weight::forgettable) {
-        std::array<std::string_view, 7> words{"EVALSHA", at_->hashes[which], "1", key};
-        const auto end = std::copy(arguments.begin(), arguments.end(), words.begin() + 4);
-        const std::span all(words.begin(), end);
-        detail::redis_request asked{key, detail::redis_command(all), {}, how};
-        words[0] = "EVAL";
-        words[1] = detail::redis_scripts[which];
-        asked.in_full = detail::redis_command(all);
-        return at_->servers.ask(asked, until);
-    }
-
     result<std::optional<grant>, outage> find(const row_key& key, detail::redis_time until) {
-        const std::string where = name(key);
-        const auto bytes = at_->servers.ask({where, detail::redis_command({"GETEX", where})}, until);
-        if (!bytes) return unexpected(bytes.error());
-        if ((**bytes).is_nil()) return std::nullopt;
-        auto row = detail::redis_unpack(key, (**bytes).text());
-        if (!row) return unexpected(outage{"Redis: the row at " + where + " is damaged"});
-        return row;
+        return at_->words.found(key, at_->servers.ask(at_->words.find(key), until));
     }
 
-    /// What was found of a user; nothing where the index could not be read.
-    struct subject_rows {
-        std::optional<std::vector<grant>> all{};
-        std::optional<outage> failed{};
-    };
-
-    subject_rows rows_of(std::string_view subject, detail::redis_time until) {
-        const auto index = index_key(subject);
+    detail::redis_subject_rows rows_of(std::string_view subject, detail::redis_time until) {
+        const auto index = at_->words.read_index(subject);
         if (!index) return {{}, index.error()};
-        const auto keys = run(detail::script_read_index, *index, {}, until);
+        const auto keys = at_->servers.ask(*index, until);
         if (!keys) return {{}, keys.error()};
-        subject_rows rows{std::vector<grant>(), {}};
-        for (std::size_t i = 0; i != (**keys).size(); ++i) {
-            const auto key = detail::redis_row_key((**keys)[i].text());
-            auto row = key ? find(*key, until) : std::nullopt;
-            // The index may name a row that was refused to this user's login, or never came.
-            if (!row) rows.failed = std::move(row).error();
-            else if (*row && (*row)->subject() == subject) rows.all->push_back(**std::move(row));
-        }
+        detail::redis_subject_rows rows{std::vector<grant>(), {}};
+        for (const row_key& key : at_->words.listed(**keys)) rows.add(find(key, until), subject);
         return rows;
     }
 
@@ -309,7 +247,7 @@ private:
         for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
             auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});
             if (!hash) return seen.why();
-            at_->hashes[i] = *std::move(hash);
+            at_->words.hashes[i] = *std::move(hash);
         }
         return std::nullopt;
     }

@@ -148,6 +148,7 @@ using redis_time = std::chrono::steady_clock::time_point;
 struct redis_free {
     void operator()(redisContext* context) const noexcept { redisFree(context); }
     void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+    void operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
 };
 
 /// What a server answered: a view of a reply, or of an element of one.
@@ -182,6 +183,28 @@ public:
 
 private:
     std::unique_ptr<redisReply, redis_free> owned_;
+};
+
+/// Makes replies of bytes that somebody else has read.
+class redis_reader {
+public:
+    redis_reader() noexcept : raw_(redisReaderCreate()) {}
+
+    /// \return false for want of memory
+    bool feed(std::string_view bytes) noexcept {
+        return raw_ && redisReaderFeed(raw_.get(), bytes.data(), bytes.size()) == REDIS_OK;
+    }
+    /// \return nothing as long as one is not whole
+    result<std::optional<redis_reply>, std::string> next() {
+        void* read = nullptr;
+        if (!raw_ || redisReaderGetReply(raw_.get(), &read) != REDIS_OK)
+            return unexpected(std::string(raw_ ? raw_->errstr : "out of memory"));
+        if (read == nullptr) return std::nullopt;
+        return std::optional(redis_reply(static_cast<redisReply*>(read)));
+    }
+
+private:
+    std::unique_ptr<redisReader, redis_free> raw_;
 };
 
 /// A command as it goes over the wire; it may hold a password, so it is wiped.
@@ -331,14 +354,271 @@ private:
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HIREDIS
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_COURSE
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_COURSE
+
+// regrant/detail/redis_course.hpp - the way from a key to the Redis server that has it, whoever walks it.
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <functional>
+#include <mutex>
+
+namespace regrant::inline v0::detail {
+
+inline constexpr std::size_t redis_slots = 16384;
+
+/// Which of the slots a key is in: CRC-16/XMODEM of its hash tag, or of all of it.
+constexpr std::uint16_t redis_slot(std::string_view key) noexcept {
+    if (const std::size_t open = key.find('{'); open != key.npos) {
+        const std::size_t close = key.find('}', open + 1);
+        if (close != key.npos && close != open + 1) key = key.substr(open + 1, close - open - 1);
+    }
+    std::uint32_t crc = 0;
+    for (const char c : key) {
+        crc ^= static_cast<std::uint32_t>(static_cast<unsigned char>(c)) << 8;
+        for (int bit = 0; bit != 8; ++bit) crc = (crc << 1) ^ ((crc & 0x8000) != 0 ? 0x11021U : 0);
+    }
+    return static_cast<std::uint16_t>(crc % redis_slots);
+}
+static_assert(redis_slot("123456789") == 0x31C3 % redis_slots && redis_slot("a{12}b") == redis_slot("12"));
+
+/// What is waited for after a write that must not be forgotten.
+struct redis_acknowledgement {
+    /// How many replicas must have it.
+    std::uint32_t replicas = 0;
+    /// Whether the primary's file must have it, synced: WAITAOF (7.2).
+    enum class fsync : std::uint8_t { as_configured, awaited } file = fsync::as_configured;
+
+    bool is_wanted() const noexcept { return replicas != 0 || file == fsync::awaited; }
+
+    /// What asks for it, on the connection that wrote.
+    secret command(redis_time until) const {
+        using namespace std::chrono;
+        // It must answer before the call is over; zero would mean for ever.
+        const auto left = duration_cast<milliseconds>(until - steady_clock::now());
+        const std::string timeout = std::to_string(std::max<std::int64_t>(left.count() * 9 / 10, 1));
+        const std::string wanted = std::to_string(replicas);
+        return file == fsync::awaited ? redis_command({"WAITAOF", "1", wanted, timeout})
+                                      : redis_command({"WAIT", wanted, timeout});
+    }
+
+    /// \return what the answer to that lacks
+    std::optional<std::string> lacking(redis_value value) const {
+        const bool waits_for_files = file == fsync::awaited;
+        if (value.is_error()) return std::string(value.text()) + "; it has acted";
+        if (waits_for_files && (value.size() < 2 || value[0].integer() < 1)) return "it has acted, but did not sync";
+        const redis_value reached = waits_for_files ? value[1] : value;
+        if (reached.integer() < std::int64_t{replicas})
+            return "it has acted, but only " + std::to_string(reached.integer()) + " of " + std::to_string(replicas) +
+                   " replicas acknowledged";
+        return std::nullopt;
+    }
+};
+
+/// One command on one key.
+struct redis_request {
+    enum class weight : std::uint8_t { forgettable, kept };
+
+    std::string key;
+    secret command;
+    /// The same with the script's text, for a server that does not know its hash.
+    secret in_full{};
+    weight how = weight::forgettable;
+};
+
+/// The servers of a store, one or those of a cluster, with what is known of who has which slots.
+///
+/// A `Node` has an `address()`, and puts its name before words: `named(words)`.
+template <class Node> class redis_routes {
+public:
+    using maker = std::function<std::unique_ptr<Node>(const redis_address&)>;
+
+    redis_routes(const redis_address& seed, maker make) : make_(std::move(make)), seed_(&node(seed)) {}
+
+    Node& seed() const noexcept { return *seed_; }
+
+    /// Where a slot was found last.
+    Node& owner(std::uint16_t slot) const noexcept {
+        Node* const known = slots_[slot].load();
+        return known == nullptr ? *seed_ : *known;
+    }
+    void settle(std::uint16_t slot, Node& at) noexcept { slots_[slot].store(&at); }
+
+    /// The servers that slots are known to be at.
+    std::vector<Node*> primaries() const {
+        std::vector<Node*> all;
+        for (const auto& slot : slots_)
+            if (Node* const at = slot.load(); at != nullptr && std::find(all.begin(), all.end(), at) == all.end())
+                all.push_back(at);
+        if (all.empty()) all.push_back(seed_);
+        return all;
+    }
+
+    /// Takes in what the first server answered to CLUSTER SLOTS.
+    /// \return why there is no map where there should be one
+    std::optional<std::string> learn(redis_value ranges) {
+        // It is no cluster, or may not be asked; then redirections teach the way.
+        if (ranges.is_error()) return std::nullopt;
+        for (std::size_t i = 0; i != ranges.size(); ++i) {
+            const redis_value range = ranges[i];
+            if (range.size() < 3 || range[2].size() < 2) return "the map of the cluster cannot be read";
+            const std::int64_t port = range[2][1].integer();
+            if (port <= 0 || port > 65535) return "the map of the cluster names a server without a port";
+            Node& at = node({host(range[2][0].text(), *seed_), static_cast<std::uint16_t>(port)});
+            for (std::int64_t slot = std::max<std::int64_t>(range[0].integer(), 0);
+                 slot <= range[1].integer() && slot < static_cast<std::int64_t>(redis_slots); ++slot)
+                settle(static_cast<std::uint16_t>(slot), at);
+        }
+        if (ranges.size() == 0) return seed_->named("it belongs to a cluster that has no slots yet");
+        return std::nullopt;
+    }
+    /// Takes over what another knows.
+    template <class Other> void learn(const redis_routes<Other>& from) {
+        for (std::uint16_t slot = 0; slot != redis_slots; ++slot) settle(slot, node(from.owner(slot).address()));
+    }
+
+    /// "MOVED 3999 127.0.0.1:6381", or ASK.
+    Node* redirected(std::string_view words, const Node& by) {
+        const std::size_t space = words.rfind(' '), colon = words.rfind(':');
+        if (colon == words.npos || colon < space) return nullptr;
+        const auto port = redis_number<std::uint16_t>(words.substr(colon + 1));
+        const std::string_view to = words.substr(space + 1, colon - space - 1);
+        if (!port || to == "?") return nullptr;
+        return &node({host(to, by), *port});
+    }
+
+    Node* other_than(const Node& one) {
+        const std::lock_guard lock(mutex_);
+        const std::size_t start = turn_++;
+        for (std::size_t i = 0; i != nodes_.size(); ++i)
+            if (Node* const each = nodes_[(start + i) % nodes_.size()].get(); each != &one) return each;
+        return nullptr;
+    }
+
+private:
+    /// A server that does not know its own name leaves it out.
+    static std::string host(std::string_view named, const Node& by) {
+        return named.empty() ? by.address().host : std::string(named);
+    }
+
+    Node& node(const redis_address& at) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& each : nodes_)
+            if (each->address().port == at.port && each->address().host == at.host) return *each;
+        nodes_.push_back(make_(at));
+        return *nodes_.back();
+    }
+
+    const maker make_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::size_t turn_ = 0;
+    Node* const seed_;
+    std::array<std::atomic<Node*>, redis_slots> slots_{};
+};
+
+/// One request on its way through the servers: redirections are followed and remembered, and what may have acted is
+/// never sent again.
+template <class Node> class redis_course {
+public:
+    redis_course(redis_routes<Node>& routes, const redis_request& asked)
+        : routes_(routes), asked_(asked), slot_(redis_slot(asked.key)), at_(&routes.owner(slot_)),
+          command_(asked.command.reveal()) {}
+
+    /// Whether to try once more; asked before each try.
+    bool goes_on() noexcept { return !is_over_ && tries_++ != most_tries; }
+    Node& at() const noexcept { return *at_; }
+
+    /// What to send there.
+    std::string_view bytes() {
+        if (!is_asking_) return command_;
+        // Good for the one command behind it.
+        both_ = redis_command({"ASKING"});
+        both_.append(command_);
+        return both_.reveal();
+    }
+    /// How many answers that has; the last is the one.
+    std::size_t answers() const noexcept { return is_asking_ ? 2 : 1; }
+
+    /// It could not be connected to.
+    void unreachable(std::string why) {
+        // Another server may know who has its slots now.
+        Node* const other = unreachable_ == nullptr ? routes_.other_than(*at_) : nullptr;
+        if (other == nullptr) return end(std::move(why));
+        unreachable_ = std::exchange(at_, other);
+        is_asking_ = false;
+    }
+
+    /// There was no answer.
+    void broke(const redis_failure& how) {
+        why_ = at_->named(how.what);
+        if (how.how_far == redis_failure::reach::sent) end(why_ + "; it may have acted");
+    }
+
+    /// \return whether that was it
+    bool accepts(redis_value answer) {
+        if (!answer.is_error()) return true;
+        const std::string_view words = answer.text();
+        why_ = at_->named(words);
+        const bool is_moved = words.starts_with("MOVED ");
+        if (is_moved || words.starts_with("ASK ")) {
+            Node* const next = routes_.redirected(words, *at_);
+            if (next == nullptr) {
+                end(why_);
+                return false;
+            }
+            at_ = next;
+            is_asking_ = !is_moved;
+            if (is_moved) routes_.settle(slot_, *at_);
+        } else if (words.starts_with("NOSCRIPT") && !asked_.in_full.empty() &&
+                   command_.data() != asked_.in_full.reveal().data()) {
+            command_ = asked_.in_full.reveal();
+        } else {
+            is_stale_ = words.find("READONLY") != words.npos;
+            end(why_);
+        }
+        return false;
+    }
+
+    /// It was the primary once; its name may lead to another by now, so its connections are worth nothing.
+    bool is_stale() const noexcept { return is_stale_; }
+
+    outage outcome() const {
+        return {is_over_ ? why_ : why_ + "; gave up after " + std::to_string(most_tries) + " tries"};
+    }
+
+private:
+    static constexpr int most_tries = 8;
+
+    void end(std::string why) {
+        why_ = std::move(why);
+        is_over_ = true;
+    }
+
+    redis_routes<Node>& routes_;
+    const redis_request& asked_;
+    const std::uint16_t slot_;
+    Node* at_;
+    const Node* unreachable_ = nullptr;
+    std::string_view command_;
+    secret both_;
+    std::string why_;
+    int tries_ = 0;
+    bool is_asking_ = false, is_stale_ = false, is_over_ = false;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_COURSE
+
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 
 // regrant/detail/redis_node.hpp - the connections to one Redis server, shared by many threads.
 
-#include <algorithm>
 #include <condition_variable>
-#include <mutex>
 
 namespace regrant::inline v0::detail {
 
@@ -469,94 +749,26 @@ private:
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CLUSTER
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CLUSTER
 
-// regrant/detail/redis_cluster.hpp - the way from a key to the Redis server that has it.
-
-#include <array>
-#include <atomic>
+// regrant/detail/redis_cluster.hpp - the Redis servers of a store, asked by threads that wait.
 
 namespace regrant::inline v0::detail {
 
-inline constexpr std::size_t redis_slots = 16384;
-
-/// Which of the slots a key is in: CRC-16/XMODEM of its hash tag, or of all of it.
-constexpr std::uint16_t redis_slot(std::string_view key) noexcept {
-    if (const std::size_t open = key.find('{'); open != key.npos) {
-        const std::size_t close = key.find('}', open + 1);
-        if (close != key.npos && close != open + 1) key = key.substr(open + 1, close - open - 1);
-    }
-    std::uint32_t crc = 0;
-    for (const char c : key) {
-        crc ^= static_cast<std::uint32_t>(static_cast<unsigned char>(c)) << 8;
-        for (int bit = 0; bit != 8; ++bit) crc = (crc << 1) ^ ((crc & 0x8000) != 0 ? 0x11021U : 0);
-    }
-    return static_cast<std::uint16_t>(crc % redis_slots);
-}
-static_assert(redis_slot("123456789") == 0x31C3 % redis_slots && redis_slot("a{12}b") == redis_slot("12"));
-
-/// What is waited for after a write that must not be forgotten.
-struct redis_acknowledgement {
-    /// How many replicas must have it.
-    std::uint32_t replicas = 0;
-    /// Whether the primary's file must have it, synced: WAITAOF (7.2).
-    enum class fsync : std::uint8_t { as_configured, awaited } file = fsync::as_configured;
-
-    bool is_wanted() const noexcept { return replicas != 0 || file == fsync::awaited; }
-};
-
-/// One command on one key.
-struct redis_request {
-    enum class weight : std::uint8_t { forgettable, kept };
-
-    std::string_view key;
-    secret command;
-    /// The same with the script's text, for a server that does not know its hash.
-    secret in_full{};
-    weight how = weight::forgettable;
-};
-
-/// All servers of a store: one, or those of a cluster. Redirections are followed, and remembered by slot.
+/// All servers of a store: one, or those of a cluster.
 class redis_cluster {
 public:
-    redis_cluster(redis_address seed, redis_access access, redis_acknowledgement acknowledgement)
-        : access_(std::move(access)), acknowledgement_(acknowledgement) {
-        node(seed);
-    }
+    redis_cluster(const redis_address& seed, redis_access access, redis_acknowledgement acknowledgement)
+        : access_(std::move(access)), acknowledgement_(acknowledgement),
+          routes_(seed, [this](const redis_address& at) { return std::make_unique<redis_node>(at, access_); }) {}
 
-    redis_node& seed() const noexcept { return *seed_; }
+    const redis_routes<redis_node>& routes() const noexcept { return routes_; }
 
-    /// Whether an insert or a revoke may be seen here before it is acknowledged.
-    bool waits_for_more() const noexcept { return acknowledgement_.is_wanted(); }
-
-    /// The servers that slots are known to be at.
-    std::vector<redis_node*> primaries() const {
-        std::vector<redis_node*> all;
-        for (const auto& slot : slots_)
-            if (redis_node* const at = slot.load(); at != nullptr && std::find(all.begin(), all.end(), at) == all.end())
-                all.push_back(at);
-        if (all.empty()) all.push_back(seed_);
-        return all;
-    }
+    const redis_acknowledgement& acknowledgement() const noexcept { return acknowledgement_; }
 
     /// Asks the first server for the map of the cluster, if it is one of a cluster.
     /// \return why there is none where there should be one
     std::optional<std::string> learn(redis_time until) {
-        const auto answer = ask(*seed_, redis_command({"CLUSTER", "SLOTS"}), until);
-        if (!answer) return answer.error().detail;
-        const redis_value ranges = **answer;
-        // It is no cluster, or may not be asked; then redirections teach the way.
-        if (ranges.is_error()) return std::nullopt;
-        for (std::size_t i = 0; i != ranges.size(); ++i) {
-            const redis_value range = ranges[i];
-            if (range.size() < 3 || range[2].size() < 2) return "the map of the cluster cannot be read";
-            const std::int64_t port = range[2][1].integer();
-            if (port <= 0 || port > 65535) return "the map of the cluster names a server without a port";
-            redis_node& at = node({host(range[2][0].text(), *seed_), static_cast<std::uint16_t>(port)});
-            for (std::int64_t slot = std::max<std::int64_t>(range[0].integer(), 0);
-                 slot <= range[1].integer() && slot < static_cast<std::int64_t>(redis_slots); ++slot)
-                slots_[static_cast<std::size_t>(slot)].store(&at);
-        }
-        if (ranges.size() == 0) return seed_->named("it belongs to a cluster that has no slots yet");
-        return std::nullopt;
+        const auto answer = ask(routes_.seed(), redis_command({"CLUSTER", "SLOTS"}), until);
+        return answer ? routes_.learn(**answer) : std::optional(answer.error().detail);
     }
 
     /// Runs a command on the server that has the key. A command that may have acted is never sent again.
@@ -564,56 +776,30 @@ public:
     /// \par Errors
     /// `outage` for a server that does not answer, and for every answer that is an error
     result<redis_reply, outage> ask(const redis_request& asked, redis_time until) {
-        std::atomic<redis_node*>& owner = slots_[redis_slot(asked.key)];
-        redis_node* at = owner.load();
-        if (at == nullptr) at = seed_;
-        const redis_node* unreachable = nullptr;
-        std::string_view command = asked.command.reveal();
-        bool is_asking = false;
-        std::string why;
-        for (int tries = 0; tries != most_tries; ++tries) {
-            auto to = at->take(until);
+        redis_course course(routes_, asked);
+        while (course.goes_on()) {
+            auto to = course.at().take(until);
             if (!to) {
-                // Another server may know who has its slots now.
-                redis_node* const other = unreachable == nullptr ? other_than(*at) : nullptr;
-                if (other == nullptr) return unexpected(outage{std::move(to).error()});
-                unreachable = std::exchange(at, other);
-                is_asking = false;
+                course.unreachable(std::move(to).error());
                 continue;
             }
-            auto answer = send(**to, command, is_asking, until);
-            if (!answer) {
-                why = at->named(answer.error().what);
-                if (answer.error().how_far == redis_failure::reach::not_sent) continue;
-                return unexpected(outage{why + "; it may have acted"});
+            auto answers = (*to)->call_all(course.bytes(), course.answers(), until);
+            if (!answers) {
+                course.broke(answers.error());
+                continue;
             }
-            if (!(**answer).is_error()) {
+            if (course.accepts(*answers->back())) {
                 if (asked.how == redis_request::weight::kept)
-                    if (auto lacking = acknowledge(**to, until)) return unexpected(outage{at->named(*lacking)});
-                return *std::move(answer);
+                    if (auto lacking = acknowledge(**to, until))
+                        return unexpected(outage{course.at().named(*lacking)});
+                return std::move(answers->back());
             }
-            const std::string_view words = (**answer).text();
-            why = at->named(words);
-            const bool is_moved = words.starts_with("MOVED ");
-            if (is_moved || words.starts_with("ASK ")) {
-                redis_node* const next = redirected(words, *at);
-                if (next == nullptr) return unexpected(outage{why});
-                at = next;
-                is_asking = !is_moved;
-                if (is_moved) owner.store(at);
-            } else if (words.starts_with("NOSCRIPT") && !asked.in_full.empty() &&
-                       command.data() != asked.in_full.reveal().data()) {
-                command = asked.in_full.reveal();
-            } else {
-                // It was the primary once; its name may lead to another by now.
-                if (words.find("READONLY") != words.npos) {
-                    (*to)->close();
-                    at->forget_connections();
-                }
-                return unexpected(outage{why});
+            if (course.is_stale()) {
+                (*to)->close();
+                course.at().forget_connections();
             }
         }
-        return unexpected(outage{why + "; gave up after " + std::to_string(most_tries) + " tries"});
+        return unexpected(course.outcome());
     }
 
     /// Runs a command that has no key; an answer that is an error is an answer.
@@ -634,83 +820,17 @@ public:
     }
 
 private:
-    static constexpr int most_tries = 8;
-
-    static result<redis_reply, redis_failure> send(redis_connection& to, std::string_view command, bool is_asking,
-                                                   redis_time until) {
-        if (!is_asking) return to.call(command, until);
-        // Good for the one command behind it.
-        secret both = redis_command({"ASKING"});
-        both.append(command);
-        auto answers = to.call_all(both.reveal(), 2, until);
-        if (!answers) return unexpected(std::move(answers).error());
-        return std::move(answers->back());
-    }
-
     /// On the connection that wrote, for it waits for what was written there.
     /// \return what is lacking
     std::optional<std::string> acknowledge(redis_connection& at, redis_time until) const {
-        using namespace std::chrono;
         if (!acknowledgement_.is_wanted()) return std::nullopt;
-        // It must answer before the call is over; zero would mean for ever.
-        const auto left = duration_cast<milliseconds>(until - steady_clock::now());
-        const std::string timeout = std::to_string(std::max<std::int64_t>(left.count() * 9 / 10, 1));
-        const std::string replicas = std::to_string(acknowledgement_.replicas);
-        const bool waits_for_files = acknowledgement_.file == redis_acknowledgement::fsync::awaited;
-        const auto answer = at.call((waits_for_files ? redis_command({"WAITAOF", "1", replicas, timeout})
-                                                     : redis_command({"WAIT", replicas, timeout}))
-                                        .reveal(),
-                                    until);
-        if (!answer) return answer.error().what + "; it has acted";
-        const redis_value value = **answer;
-        if (value.is_error()) return std::string(value.text()) + "; it has acted";
-        if (waits_for_files && (value.size() < 2 || value[0].integer() < 1)) return "it has acted, but did not sync";
-        const redis_value reached = waits_for_files ? value[1] : value;
-        if (reached.integer() < std::int64_t{acknowledgement_.replicas})
-            return "it has acted, but only " + std::to_string(reached.integer()) + " of " + replicas +
-                   " replicas acknowledged";
-        return std::nullopt;
-    }
-
-    /// "MOVED 3999 127.0.0.1:6381", or ASK.
-    redis_node* redirected(std::string_view words, const redis_node& by) {
-        const std::size_t space = words.rfind(' '), colon = words.rfind(':');
-        if (colon == words.npos || colon < space) return nullptr;
-        const auto port = redis_number<std::uint16_t>(words.substr(colon + 1));
-        const std::string_view to = words.substr(space + 1, colon - space - 1);
-        if (!port || to == "?") return nullptr;
-        return &node({host(to, by), *port});
-    }
-
-    /// A server that does not know its own name leaves it out.
-    static std::string host(std::string_view named, const redis_node& by) {
-        return named.empty() ? by.address().host : std::string(named);
-    }
-
-    redis_node& node(const redis_address& at) {
-        const std::lock_guard lock(mutex_);
-        for (const auto& each : nodes_)
-            if (each->address().port == at.port && each->address().host == at.host) return *each;
-        nodes_.push_back(std::make_unique<redis_node>(at, access_));
-        if (seed_ == nullptr) seed_ = nodes_.back().get();
-        return *nodes_.back();
-    }
-
-    redis_node* other_than(const redis_node& one) {
-        const std::lock_guard lock(mutex_);
-        const std::size_t start = turn_++;
-        for (std::size_t i = 0; i != nodes_.size(); ++i)
-            if (redis_node* const each = nodes_[(start + i) % nodes_.size()].get(); each != &one) return each;
-        return nullptr;
+        const auto answer = at.call(acknowledgement_.command(until).reveal(), until);
+        return answer ? acknowledgement_.lacking(**answer) : answer.error().what + "; it has acted";
     }
 
     const redis_access access_;
     const redis_acknowledgement acknowledgement_;
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<redis_node>> nodes_;
-    std::size_t turn_ = 0;
-    redis_node* seed_ = nullptr;
-    std::array<std::atomic<redis_node*>, redis_slots> slots_{};
+    redis_routes<redis_node> routes_;
 };
 
 } // namespace regrant::inline v0::detail
@@ -950,6 +1070,132 @@ return redis.call('ZRANGE', KEYS[1], 0, -1))"};
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_WORDS
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_WORDS
+
+// regrant/detail/redis_words.hpp - what Redis is asked for, put into commands, with what its answers mean.
+
+namespace regrant::inline v0::detail {
+
+/// The commands of a store.
+struct redis_words {
+    using weight = redis_request::weight;
+
+    /// What all keys begin with.
+    std::string prefix;
+    /// By which the servers know the scripts.
+    std::array<std::string, redis_scripts.size()> hashes;
+
+    std::string row_name(const row_key& key) const { return prefix + "f:" + base64url(key.bytes); }
+
+    result<std::string, outage> index_name(std::string_view subject) const {
+        const auto hashed = regrant::sha256(subject);
+        if (!hashed) return unexpected(hashed.error());
+        return prefix + "s:" + base64url(*hashed);
+    }
+
+    /// A script by its hash, or with its text where the server has lost it.
+    redis_request script(redis_script which, std::string key, std::initializer_list<std::string_view> arguments,
+                         weight how = weight::forgettable) const {
+        std::array<std::string_view, 7> words{"EVALSHA", hashes[which], "1", key};
+        const auto end = std::copy(arguments.begin(), arguments.end(), words.begin() + 4);
+        const std::span all(words.begin(), end);
+        redis_request asked{{}, redis_command(all), {}, how};
+        words[0] = "EVAL";
+        words[1] = redis_scripts[which];
+        asked.in_full = redis_command(all);
+        asked.key = std::move(key);
+        return asked;
+    }
+
+    /// What comes before an insert.
+    result<redis_request, outage> list(const grant& row) const {
+        auto index = index_name(row.subject());
+        if (!index) return unexpected(std::move(index).error());
+        return script(script_index, *std::move(index), {redis_bytes(row.key), redis_forget_at(row)}, weight::kept);
+    }
+    redis_request insert(const grant& row) const {
+        std::string key = row_name(row.key);
+        auto set = redis_command({"SET", key, redis_pack(row), "NX", "PXAT", redis_forget_at(row)});
+        return {std::move(key), std::move(set), {}, weight::kept};
+    }
+    redis_request find(const row_key& key) const {
+        std::string where = row_name(key);
+        auto get = redis_command({"GETEX", where});
+        return {std::move(where), std::move(get)};
+    }
+    redis_request advance(const row_key& key, generation expected, generation next, instant now) const {
+        return script(script_advance, row_name(key),
+                      {redis_live_at(expected), redis_bytes(next), redis_bytes(now)});
+    }
+    redis_request revoke(const row_key& key) const { return script(script_revoke, row_name(key), {}, weight::kept); }
+    result<redis_request, outage> read_index(std::string_view subject) const {
+        auto index = index_name(subject);
+        if (!index) return unexpected(std::move(index).error());
+        return script(script_read_index, *std::move(index), {});
+    }
+
+    using answer = result<redis_reply, outage>;
+
+    static result<insert_outcome, outage> inserted(const answer& made) {
+        if (!made) return unexpected(made.error());
+        return (**made).is_nil() ? insert_outcome::already_there : insert_outcome::inserted;
+    }
+    static result<advance_outcome, outage> advanced(const answer& moved) {
+        if (!moved) return unexpected(moved.error());
+        return (**moved).integer() == 1 ? advance_outcome::advanced : advance_outcome::refused;
+    }
+    static result<void, outage> revoked(const answer& ended) {
+        return ended ? result<void, outage>() : unexpected(ended.error());
+    }
+    result<std::optional<grant>, outage> found(const row_key& key, const answer& bytes) const {
+        if (!bytes) return unexpected(bytes.error());
+        if ((**bytes).is_nil()) return std::nullopt;
+        auto row = redis_unpack(key, (**bytes).text());
+        if (!row) return unexpected(outage{"Redis: the row at " + row_name(key) + " is damaged"});
+        return row;
+    }
+    /// The rows that an index names.
+    static std::vector<row_key> listed(redis_value index) {
+        std::vector<row_key> all;
+        for (std::size_t i = 0; i != index.size(); ++i)
+            if (const auto key = redis_row_key(index[i].text())) all.push_back(*key);
+        return all;
+    }
+};
+
+/// A user's rows, as they are found one by one.
+struct redis_subject_rows {
+    /// Nothing where the index could not be read.
+    std::optional<std::vector<grant>> all{};
+    std::optional<outage> failed{};
+    std::size_t ended = 0;
+
+    void add(result<std::optional<grant>, outage> row, std::string_view subject) {
+        // The index may name a row that was refused to this user's login, or never came.
+        if (!row) failed = std::move(row).error();
+        else if (*row && (*row)->subject() == subject) all->push_back(**std::move(row));
+    }
+
+    /// In which order to revoke them: the live ones first, so that each try gets further. One that is revoked is
+    /// written again where a replica or a file may not have it yet.
+    std::vector<row_key> to_revoke(const redis_acknowledgement& wanted) const {
+        std::vector<row_key> keys;
+        for (const revocation state : {revocation::live, revocation::revoked})
+            for (const grant& row : *all)
+                if (row.state == state && (state == revocation::live || wanted.is_wanted())) keys.push_back(row.key);
+        return keys;
+    }
+    void note_revoked(redis_words::answer done) {
+        if (done) ended += (**done).integer() == 1 ? 1U : 0U;
+        else failed = std::move(done).error();
+    }
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_WORDS
+
 #ifndef REGRANT_SINGLE_HEADER_V0_STORE_REDIS
 #define REGRANT_SINGLE_HEADER_V0_STORE_REDIS
 
@@ -1040,41 +1286,32 @@ public:
         if (settings.durability == redis_durability::awaited)
             acknowledgement.file = detail::redis_acknowledgement::fsync::awaited;
 
-        redis_store store(std::make_unique<parts>(std::move(to->at), std::move(access), acknowledgement));
+        redis_store store(std::make_unique<parts>(to->at, std::move(access), acknowledgement));
+        store.at_->words.prefix = settings.prefix;
         store.at_->settings = std::move(settings);
         const auto until = store.deadline();
         if (const auto why = store.at_->servers.learn(until)) return refuse(*why);
-        for (detail::redis_node* const each : store.at_->servers.primaries())
+        for (detail::redis_node* const each : store.at_->servers.routes().primaries())
             if (const auto why = store.fault_of(*each, until)) return refuse(*why);
         return store;
     }
 
     result<insert_outcome, outage> insert(const grant& row) {
         const auto until = deadline();
-        const std::string end = detail::redis_forget_at(row);
-        const auto index = index_key(row.subject());
+        const auto index = at_->words.list(row);
         if (!index) return unexpected(index.error());
-        const auto listed = run(detail::script_index, *index, {detail::redis_bytes(row.key), end}, until, kept);
-        if (!listed) return unexpected(listed.error());
-        const std::string key = name(row.key), bytes = detail::redis_pack(row);
-        auto set = detail::redis_command({"SET", key, bytes, "NX", "PXAT", end});
-        const auto made = at_->servers.ask({key, std::move(set), {}, kept}, until);
-        if (!made) return unexpected(made.error());
-        return (**made).is_nil() ? insert_outcome::already_there : insert_outcome::inserted;
+        if (const auto listed = at_->servers.ask(*index, until); !listed) return unexpected(listed.error());
+        return at_->words.inserted(at_->servers.ask(at_->words.insert(row), until));
     }
 
     result<std::optional<grant>, outage> find(const row_key& key) { return find(key, deadline()); }
+
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
-        const auto moved =
-            run(detail::script_advance, name(key),
-                {detail::redis_live_at(expected), detail::redis_bytes(next), detail::redis_bytes(now)}, deadline());
-        if (!moved) return unexpected(moved.error());
-        return (**moved).integer() == 1 ? advance_outcome::advanced : advance_outcome::refused;
+        return at_->words.advanced(at_->servers.ask(at_->words.advance(key, expected, next, now), deadline()));
     }
 
     result<void, outage> revoke(const row_key& key) {
-        const auto ended = run(detail::script_revoke, name(key), {}, deadline(), kept);
-        return ended ? result<void, outage>() : unexpected(ended.error());
+        return at_->words.revoked(at_->servers.ask(at_->words.revoke(key), deadline()));
     }
 
     /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try.
@@ -1082,20 +1319,10 @@ public:
         const auto until = deadline();
         auto rows = rows_of(subject, until);
         if (!rows.all) return unexpected(*std::move(rows.failed));
-        std::size_t ended = 0;
-        // The live ones first, so that each try gets further. One that is revoked is written again where a replica
-        // or a file may not have it yet.
-        for (const revocation state : {revocation::live, revocation::revoked}) {
-            if (state == revocation::revoked && !at_->servers.waits_for_more()) break;
-            for (const grant& row : *rows.all) {
-                if (row.state != state) continue;
-                auto done = run(detail::script_revoke, name(row.key), {}, until, kept);
-                if (done) ended += (**done).integer() == 1 ? 1U : 0U;
-                else rows.failed = std::move(done).error();
-            }
-        }
+        for (const row_key& key : rows.to_revoke(at_->servers.acknowledgement()))
+            rows.note_revoked(at_->servers.ask(at_->words.revoke(key), until));
         if (rows.failed) return unexpected(*std::move(rows.failed));
-        return ended;
+        return rows.ended;
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
@@ -1111,7 +1338,7 @@ public:
         using detail::redis_cluster, detail::redis_command;
         std::size_t removed = 0;
         const std::string pattern = detail::redis_literally(at_->settings.prefix) + "f:*";
-        for (detail::redis_node* const each : at_->servers.primaries()) {
+        for (detail::redis_node* const each : at_->servers.routes().primaries()) {
             std::string cursor = "0";
             do {
                 const auto found = redis_cluster::ask(
@@ -1128,8 +1355,9 @@ public:
                 if (!ends) return unexpected(ends.error());
                 for (std::size_t i = 0; i != keys.size(); ++i) {
                     if (!detail::redis_is_over((*(*ends)[i]).text(), now)) continue;
-                    const auto gone = run(detail::script_reap, std::string(keys[i].text()),
-                                          {detail::redis_bytes(now)}, deadline());
+                    const auto gone = at_->servers.ask(
+                        at_->words.script(detail::script_reap, std::string(keys[i].text()), {detail::redis_bytes(now)}),
+                        deadline());
                     if (!gone) return unexpected(gone.error());
                     removed += (**gone).integer() == 1 ? 1U : 0U;
                 }
@@ -1140,72 +1368,32 @@ public:
     }
 
 private:
-    using weight = detail::redis_request::weight;
-    static constexpr weight kept = weight::kept;
+    friend class async_redis_store;
+
     struct parts {
-        parts(detail::redis_address seed, detail::redis_access access, detail::redis_acknowledgement acknowledgement)
-            : servers(std::move(seed), std::move(access), acknowledgement) {}
+        parts(const detail::redis_address& seed, detail::redis_access access,
+              detail::redis_acknowledgement acknowledgement)
+            : servers(seed, std::move(access), acknowledgement) {}
         redis_settings settings;
+        detail::redis_words words;
         detail::redis_cluster servers;
-        /// By which the servers know the scripts.
-        std::array<std::string, detail::redis_scripts.size()> hashes;
     };
 
     explicit redis_store(std::unique_ptr<parts> at) noexcept : at_(std::move(at)) {}
 
     detail::redis_time deadline() const { return std::chrono::steady_clock::now() + at_->settings.timeout; }
 
-    std::string name(const row_key& key) const { return at_->settings.prefix + "f:" + base64url(key.bytes); }
-
-    result<std::string, outage> index_key(std::string_view subject) const {
-        const auto hashed = sha256(subject);
-        if (!hashed) return unexpected(hashed.error());
-        return at_->settings.prefix + "s:" + base64url(*hashed);
-    }
-
-    /// Runs a script by its hash, or with its text where the server has lost it.
-    result<detail::redis_reply, outage> run(detail::redis_script which, const std::string& key,
-                                            std::initializer_list<std::string_view> arguments,
-                                            detail::redis_time until, weight how = weight::forgettable) {
-        std::array<std::string_view, 7> words{"EVALSHA", at_->hashes[which], "1", key};
-        const auto end = std::copy(arguments.begin(), arguments.end(), words.begin() + 4);
-        const std::span all(words.begin(), end);
-        detail::redis_request asked{key, detail::redis_command(all), {}, how};
-        words[0] = "EVAL";
-        words[1] = detail::redis_scripts[which];
-        asked.in_full = detail::redis_command(all);
-        return at_->servers.ask(asked, until);
-    }
-
     result<std::optional<grant>, outage> find(const row_key& key, detail::redis_time until) {
-        const std::string where = name(key);
-        const auto bytes = at_->servers.ask({where, detail::redis_command({"GETEX", where})}, until);
-        if (!bytes) return unexpected(bytes.error());
-        if ((**bytes).is_nil()) return std::nullopt;
-        auto row = detail::redis_unpack(key, (**bytes).text());
-        if (!row) return unexpected(outage{"Redis: the row at " + where + " is damaged"});
-        return row;
+        return at_->words.found(key, at_->servers.ask(at_->words.find(key), until));
     }
 
-    /// What was found of a user; nothing where the index could not be read.
-    struct subject_rows {
-        std::optional<std::vector<grant>> all{};
-        std::optional<outage> failed{};
-    };
-
-    subject_rows rows_of(std::string_view subject, detail::redis_time until) {
-        const auto index = index_key(subject);
+    detail::redis_subject_rows rows_of(std::string_view subject, detail::redis_time until) {
+        const auto index = at_->words.read_index(subject);
         if (!index) return {{}, index.error()};
-        const auto keys = run(detail::script_read_index, *index, {}, until);
+        const auto keys = at_->servers.ask(*index, until);
         if (!keys) return {{}, keys.error()};
-        subject_rows rows{std::vector<grant>(), {}};
-        for (std::size_t i = 0; i != (**keys).size(); ++i) {
-            const auto key = detail::redis_row_key((**keys)[i].text());
-            auto row = key ? find(*key, until) : std::nullopt;
-            // The index may name a row that was refused to this user's login, or never came.
-            if (!row) rows.failed = std::move(row).error();
-            else if (*row && (*row)->subject() == subject) rows.all->push_back(**std::move(row));
-        }
+        detail::redis_subject_rows rows{std::vector<grant>(), {}};
+        for (const row_key& key : at_->words.listed(**keys)) rows.add(find(key, until), subject);
         return rows;
     }
 
@@ -1231,7 +1419,7 @@ private:
         for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
             auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});
             if (!hash) return seen.why();
-            at_->hashes[i] = *std::move(hash);
+            at_->words.hashes[i] = *std::move(hash);
         }
         return std::nullopt;
     }

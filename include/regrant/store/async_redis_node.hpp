@@ -1,0 +1,178 @@
+// regrant/store/async_redis_node.hpp - the connections to one Redis server, lent to coroutines of Boost.Asio.
+// wing
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../detail/hiredis.hpp"
+#include "../detail/redis_node.hpp"
+#include "../detail/redis_url.hpp"
+#include "../error.hpp"
+#include "../result.hpp"
+#include "../secret.hpp"
+#include "async_pool.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+// A part of async_redis.hpp.
+
+namespace regrant::inline v0::detail {
+
+/// A connection that coroutines wait for, one at a time. Whatever goes wrong closes it for good.
+///
+/// hiredis only reads replies here: its own async API (0.14) connects without a deadline, looks names up while everybody
+/// waits, and writes without MSG_NOSIGNAL, so that a server that has gone away would end the host's process.
+class async_redis_connection {
+public:
+    using tcp = boost::asio::ip::tcp;
+
+    explicit async_redis_connection(const async_strand& strand) : at_(std::make_shared<watched>(strand)) {}
+    async_redis_connection(const async_redis_connection&) = delete;
+    async_redis_connection& operator=(const async_redis_connection&) = delete;
+    ~async_redis_connection() { at_->close(); }
+
+    /// \return why it could not be made
+    boost::asio::awaitable<std::optional<std::string>> open(const redis_address& to, redis_time until) {
+        at_->limit(until);
+        const auto error = co_await connect(to);
+        at_->unlimit();
+        if (at_->is_late()) co_return "no answer within the timeout";
+        if (error) co_return error.message();
+        boost::system::error_code ignored;
+        at_->socket.set_option(tcp::no_delay(true), ignored);
+        at_->socket.set_option(tcp::socket::keep_alive(true), ignored);
+        at_->socket.non_blocking(true, ignored);
+        co_return std::nullopt;
+    }
+
+    /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
+    bool still_open() {
+        char byte = 0;
+        boost::system::error_code error;
+        at_->socket.receive(boost::asio::buffer(&byte, 1), tcp::socket::message_peek, error);
+        return error == boost::asio::error::would_block;
+    }
+
+    /// Sends commands in one go. An answer that is an error is an answer.
+    boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>>
+    call_all(std::string_view bytes, std::size_t commands, redis_time until) {
+        at_->limit(until);
+        auto answers = co_await exchange(bytes, commands);
+        at_->unlimit();
+        if (!answers) at_->close();
+        co_return answers;
+    }
+
+private:
+    using watched = timed_socket<tcp::socket>;
+
+    boost::asio::awaitable<boost::system::error_code> connect(const redis_address& to) {
+        boost::system::error_code error;
+        const auto number = boost::asio::ip::make_address(to.host, error);
+        if (!error) {
+            co_await at_->socket.async_connect({number, to.port},
+                                               boost::asio::redirect_error(boost::asio::use_awaitable, error));
+            co_return error;
+        }
+        // The system's resolver has a timeout of its own, and a thread of Asio's that waits for it.
+        tcp::resolver resolver(at_->socket.get_executor());
+        const auto found = co_await resolver.async_resolve(
+            to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error || at_->is_late()) co_return error;
+        co_await boost::asio::async_connect(at_->socket, found,
+                                            boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        co_return error;
+    }
+
+    boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,
+                                                                                   std::size_t commands) {
+        using enum redis_failure::reach;
+        boost::system::error_code error;
+        co_await boost::asio::async_write(at_->socket, boost::asio::buffer(bytes),
+                                          boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error) co_return failed(not_sent, error);
+        std::vector<redis_reply> answers;
+        while (answers.size() != commands) {
+            auto whole = reader_.next();
+            if (!whole) co_return unexpected(redis_failure{sent, std::move(whole).error()});
+            if (*whole) {
+                answers.push_back(**std::move(whole));
+                continue;
+            }
+            if (at_->is_late()) co_return failed(sent, error);
+            const std::size_t size = co_await at_->socket.async_read_some(
+                boost::asio::buffer(buffer_), boost::asio::redirect_error(boost::asio::use_awaitable, error));
+            if (error) co_return failed(sent, error);
+            if (!reader_.feed({buffer_.data(), size})) co_return unexpected(redis_failure{sent, "out of memory"});
+        }
+        co_return answers;
+    }
+
+    unexpected<redis_failure> failed(redis_failure::reach how_far, boost::system::error_code error) const {
+        if (at_->is_late()) return unexpected(redis_failure{how_far, "no answer within the timeout"});
+        if (error == boost::asio::error::eof) return unexpected(redis_failure{how_far, "the server closed the connection"});
+        return unexpected(redis_failure{how_far, error.message()});
+    }
+
+    std::shared_ptr<watched> at_;
+    redis_reader reader_;
+    std::array<char, 4096> buffer_;
+};
+
+/// One server.
+class async_redis_node {
+public:
+    using pool_type = async_pool<async_redis_connection>;
+
+    /// \param access  outlives the node
+    async_redis_node(const async_strand& strand, redis_address at, const redis_access& access)
+        : strand_(strand), at_(std::move(at)), access_(access),
+          pool_(strand, access.connections, [this](auto until) { return open_one(until); }) {}
+
+    const redis_address& address() const noexcept { return at_; }
+    std::string named(std::string_view words) const { return "Redis " + at_.text() + ": " + std::string(words); }
+
+    pool_type& pool() noexcept { return pool_; }
+
+private:
+    pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
+        auto made = std::make_unique<async_redis_connection>(strand_);
+        const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
+        auto why = co_await made->open(at_, by);
+        if (why) co_return unexpected(outage{*std::move(why)});
+        for (const secret& word : access_.greeting) {
+            const auto answer = co_await made->call_all(word.reveal(), 1, by);
+            if (!answer) co_return unexpected(outage{answer.error().what});
+            // The server's words name neither user nor password.
+            const redis_value value = *answer->front();
+            if (value.is_error()) co_return unexpected(outage{std::string(value.text())});
+        }
+        co_return made;
+    }
+
+    const async_strand strand_;
+    const redis_address at_;
+    const redis_access& access_;
+    pool_type pool_;
+};
+
+} // namespace regrant::inline v0::detail

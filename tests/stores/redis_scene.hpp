@@ -1,0 +1,176 @@
+// tests/stores/redis_scene.hpp - the Redis servers that the tests of its stores use, seen from outside.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <regrant/base64.hpp>
+#include <regrant/detail/redis_cluster.hpp>
+#include <regrant/detail/redis_node.hpp>
+#include <regrant/token_store.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace scene {
+
+using namespace regrant;
+using namespace std::chrono_literals;
+using clock_type = std::chrono::steady_clock;
+
+inline std::string environment(const char* name) {
+    const char* const found = std::getenv(name);
+    INFO("run it by: python3 tests/stores/redis_server.py run <this program>");
+    REQUIRE(found != nullptr);
+    return found;
+}
+
+/// Runs redis_server.py. \return what it says, without the end of the line
+inline std::string serve(const std::string& what) {
+    const std::string command = "python3 '" + environment("REGRANT_REDIS_SERVER") + "' " + what;
+    std::FILE* const out = ::popen(command.c_str(), "r");
+    REQUIRE(out != nullptr);
+    std::string said;
+    std::array<char, 256> part{};
+    while (std::fgets(part.data(), static_cast<int>(part.size()), out) != nullptr) said += part.data();
+    INFO(command);
+    REQUIRE(::pclose(out) == 0);
+    return said.substr(0, said.find('\n'));
+}
+
+/// A server of its own for one test.
+struct server {
+    explicit server(const std::string& name, const std::string& options = "")
+        : folder(environment("REGRANT_REDIS_FOLDER") + "/" + name), url(serve("start '" + folder + "' " + options)) {}
+    ~server() {
+        if (!folder.empty()) serve("stop '" + folder + "'");
+    }
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+
+    void kill() const { serve("kill '" + folder + "'"); }
+    void start() const { serve("start '" + folder + "'"); }
+    pid_t pid() const {
+        pid_t read = 0;
+        std::ifstream(folder + "/pid") >> read;
+        REQUIRE(read > 1);
+        return read;
+    }
+
+    std::string folder, url;
+};
+
+/// One server as an operator sees it, with neither cluster nor pool.
+class raw_server {
+public:
+    explicit raw_server(std::string_view url) : raw_server(detail::redis_url::parse(url)->at) {}
+    explicit raw_server(detail::redis_address at) : at_(std::move(at)), access_{{}, 1, 1s}, node_(at_, access_) {}
+
+    /// \return text, a number as digits, or an error's words
+    std::string operator()(std::initializer_list<std::string_view> words) {
+        const auto answer = detail::redis_cluster::ask(node_, detail::redis_command(words), clock_type::now() + 10s);
+        INFO((answer ? std::string() : answer.error().detail));
+        REQUIRE(answer.has_value());
+        const detail::redis_value value = **answer;
+        return value.is_integer() ? std::to_string(value.integer()) : std::string(value.text());
+    }
+    const detail::redis_address& address() const { return at_; }
+    std::string port() const { return std::to_string(at_.port); }
+
+private:
+    detail::redis_address at_;
+    detail::redis_access access_;
+    detail::redis_node node_;
+};
+
+inline bool says(const std::string& text, std::string_view words) {
+    INFO("\"" << text << "\" should say \"" << std::string(words) << "\"");
+    const bool found = text.find(words) != text.npos;
+    CHECK(found);
+    return found;
+}
+
+inline row_key fresh_key() {
+    static std::mutex alone;
+    static std::mt19937_64 random{std::random_device{}()};
+    const std::lock_guard lock(alone);
+    row_key key;
+    for (std::byte& each : key.bytes) each = static_cast<std::byte>(random());
+    return key;
+}
+
+inline grant fresh_row(std::string_view subject = "alice") {
+    grant row(fresh_key(), {"web", subject, "openid profile"});
+    row.issued_at = row.used_at = current_time();
+    row.expires_at = row.issued_at + 24h;
+    return row;
+}
+
+inline std::string fresh_subject() { return "user " + base64url(fresh_key().bytes); }
+
+inline std::string name_of(const row_key& key) { return "regrant:f:" + base64url(key.bytes); }
+
+template <class T> T good(result<T, outage> answer) {
+    INFO((answer ? std::string() : answer.error().detail));
+    REQUIRE(answer.has_value());
+    return *std::move(answer);
+}
+inline void good(const result<void, outage>& answer) {
+    INFO((answer ? std::string() : answer.error().detail));
+    REQUIRE(answer.has_value());
+}
+
+template <class Store> bool inserted(Store& store, const grant& row) {
+    return good(store.insert(row)) == insert_outcome::inserted;
+}
+template <class Store> grant found(Store& store, const row_key& key) {
+    auto row = good(store.find(key));
+    REQUIRE(row.has_value());
+    return *std::move(row);
+}
+template <class Store>
+bool advanced(Store& store, const row_key& key, std::uint32_t from, std::uint32_t to, instant now = current_time()) {
+    return good(store.advance(key, generation{from}, generation{to}, now)) == advance_outcome::advanced;
+}
+
+/// The cluster's map, as an operator moves it.
+struct operator_of_cluster {
+    operator_of_cluster() {
+        const auto seed = detail::redis_url::parse(environment("REGRANT_REDIS_CLUSTER"))->at;
+        detail::redis_access access{{}, 1, 1s};
+        detail::redis_node node(seed, access);
+        const auto map = detail::redis_cluster::ask(node, detail::redis_command({"CLUSTER", "SLOTS"}),
+                                                    clock_type::now() + 10s);
+        REQUIRE(map.has_value());
+        std::set<std::uint16_t> ports;
+        for (std::size_t i = 0; i != (**map).size(); ++i)
+            ports.insert(static_cast<std::uint16_t>((**map)[i][2][1].integer()));
+        for (const std::uint16_t port : ports)
+            nodes.push_back(std::make_unique<raw_server>(detail::redis_address{"127.0.0.1", port}));
+        REQUIRE(nodes.size() == 3);
+    }
+    /// Which server has a key.
+    std::size_t owner(const std::string& key) {
+        for (std::size_t i = 0; i != nodes.size(); ++i)
+            if (!(*nodes[i])({"GETEX", key}).starts_with("MOVED ")) return i;
+        FAIL("nobody has the slot");
+        return 0;
+    }
+    std::vector<std::unique_ptr<raw_server>> nodes;
+};
+
+} // namespace scene
