@@ -4,11 +4,11 @@
 """Runs PostgreSQL from the packaged binaries in a scratch folder, on a free port of the loopback interface.
 
   postgresql_server.py with COMMAND...        a server and a standby of it for as long as the command runs
-  postgresql_server.py --folder FOLDER kill|start|freeze|thaw    what the command may do to the server meanwhile
+  postgresql_server.py --folder FOLDER kill|start|freeze|thaw|promote    what the command may do to a server meanwhile
 
-The command gets REGRANT_POSTGRESQL and REGRANT_POSTGRESQL_STANDBY (connection strings) and
-REGRANT_POSTGRESQL_CONTROL (a command line that waits for one of kill, start, freeze, thaw). `kill` is SIGKILL for the
-server and all its processes, in the middle of whatever they do.
+The command gets REGRANT_POSTGRESQL and REGRANT_POSTGRESQL_STANDBY (connection strings), REGRANT_POSTGRESQL_CONTROL and
+REGRANT_POSTGRESQL_STANDBY_CONTROL (command lines that wait for one of kill, start, freeze, thaw, promote). `kill` is
+SIGKILL for the server and all its processes, in the middle of whatever they do.
 """
 import glob
 import os
@@ -171,6 +171,9 @@ class Server:
             time.sleep(0.01)
         self.kill()
 
+    def promote(self):
+        self.tool("pg_ctl", "promote", "--pgdata", self.data, "--wait")
+
     def freeze(self):
         self.signal_all(signal.SIGSTOP)
 
@@ -218,14 +221,18 @@ class Servers:
 
 
 def environment(servers):
-    control = [sys.executable, os.path.abspath(__file__), "--folder", str(servers.primary.folder)]
+    def control(server):
+        return shlex.join([sys.executable, os.path.abspath(__file__), "--folder", str(server.folder)])
+
     return {"REGRANT_POSTGRESQL": servers.primary.connection_string,
             "REGRANT_POSTGRESQL_STANDBY": servers.standby.connection_string,
-            "REGRANT_POSTGRESQL_CONTROL": shlex.join(control)}
+            "REGRANT_POSTGRESQL_CONTROL": control(servers.primary),
+            "REGRANT_POSTGRESQL_STANDBY_CONTROL": control(servers.standby)}
 
 
 def main(arguments):
-    if len(arguments) == 3 and arguments[0] == "--folder" and arguments[2] in ("kill", "start", "freeze", "thaw"):
+    if len(arguments) == 3 and arguments[0] == "--folder" and arguments[2] in (
+            "kill", "start", "freeze", "thaw", "promote"):
         getattr(Server(arguments[1]), arguments[2])()
         return 0
     if len(arguments) < 2 or arguments[0] != "with":

@@ -3,6 +3,7 @@
 #include <regrant/store/sqlite.hpp>
 
 #include <regrant/client_list.hpp>
+#include <regrant/testing/store_conformance.hpp>
 #include <regrant/token_endpoint.hpp>
 
 #include <doctest/doctest.h>
@@ -817,5 +818,31 @@ TEST_CASE("several processes that make one store, then rotate one row in it, nev
 }
 
 #endif
+
+TEST_CASE("the conformance kit passes, over two stores on one file, with rows set back (R38, R47, R50, R51, R53)") {
+    for (const auto synchronous : {sqlite_synchronous::full, sqlite_synchronous::normal}) {
+        const temporary_directory dir;
+        // Every other thread has a store of its own, as two processes would.
+        auto one = opened(dir.file(), {synchronous, 5s}), other = opened(dir.file(), {synchronous, 5s});
+        raw_database raw(dir.file());
+        sqlite3_busy_timeout(raw.db, 5000);
+        conformance_options options;
+        options.rounds = 10;
+        options.set_back = [&](const row_key& key, generation to) {
+            std::string sql = "UPDATE family SET current = " + std::to_string(static_cast<std::uint32_t>(to)) +
+                              " WHERE key = x'";
+            for (const std::byte each : key.bytes) {
+                sql += "0123456789abcdef"[std::to_integer<unsigned>(each) >> 4];
+                sql += "0123456789abcdef"[std::to_integer<unsigned>(each) & 15];
+            }
+            raw.run((sql + "'").c_str());
+        };
+        bool odd = false;
+        const auto report = check_store([&]() -> sqlite_store& { return (odd = !odd) ? one : other; }, options);
+        INFO(report.describe());
+        CHECK(report.passed());
+        CHECK(report.count(check_outcome::passed) > 40);
+    }
+}
 
 } // TEST_SUITE
