@@ -44,7 +44,8 @@ postgresql_settings patient(std::chrono::milliseconds timeout, std::size_t conne
     return {postgresql_synchronous::full, timeout, connections};
 }
 
-async_postgresql_store opened(asio::any_io_executor executor, const std::string& at, postgresql_settings settings = {}) {
+async_postgresql_store opened(asio::any_io_executor executor, const std::string& at,
+                              postgresql_settings settings = {}) {
     auto store = async_postgresql_store::open(std::move(executor), at, settings);
     INFO((store ? std::string() : store.error().message));
     REQUIRE(store.has_value());

@@ -147,7 +147,8 @@ TEST_CASE("killed amid an awaited load, a server forgets no rotation and no revo
         for (int turn = 0; !seen.enough; ++turn) {
             const auto asked = clock_type::now();
             const http_reply reply = co_await at.endpoint.respond(refreshing(token));
-            seen.slowest = std::max(seen.slowest, std::chrono::ceil<std::chrono::milliseconds>(clock_type::now() - asked));
+            const auto took = std::chrono::ceil<std::chrono::milliseconds>(clock_type::now() - asked);
+            seen.slowest = std::max(seen.slowest, took);
             if (reply.status == http_status::ok) {
                 token = token_in(reply);
                 ++answered;
@@ -375,7 +376,8 @@ TEST_CASE("the Redis store's executor may be a pool of threads") {
             threads,
             [&]() -> asio::awaitable<void> {
                 for (std::uint32_t at = 0; at != 20; ++at) {
-                    const auto outcome = co_await store.advance(row.key, generation{at}, generation{at + 1}, current_time());
+                    const auto outcome =
+                        co_await store.advance(row.key, generation{at}, generation{at + 1}, current_time());
                     if (outcome && *outcome == advance_outcome::advanced) ++moved;
                 }
             },

@@ -39,8 +39,8 @@ namespace regrant::inline v0::detail {
 
 /// A connection that coroutines wait for, one at a time. Whatever goes wrong closes it for good.
 ///
-/// hiredis only reads replies here: its own async API (0.14) connects without a deadline, looks names up while everybody
-/// waits, and writes without MSG_NOSIGNAL, so that a server that has gone away would end the host's process.
+/// hiredis only reads replies here: its own async API (0.14) connects without a deadline, looks names up while
+/// everybody waits, and writes without MSG_NOSIGNAL, so that a server that has gone away would end the host's process.
 class async_redis_connection {
 public:
     using tcp = boost::asio::ip::tcp;
@@ -129,8 +129,8 @@ private:
 
     unexpected<redis_failure> failed(redis_failure::reach how_far, boost::system::error_code error) const {
         if (at_->is_late()) return unexpected(redis_failure{how_far, "no answer within the timeout"});
-        if (error == boost::asio::error::eof) return unexpected(redis_failure{how_far, "the server closed the connection"});
-        return unexpected(redis_failure{how_far, error.message()});
+        const bool is_end = error == boost::asio::error::eof;
+        return unexpected(redis_failure{how_far, is_end ? "the server closed the connection" : error.message()});
     }
 
     std::shared_ptr<watched> at_;
