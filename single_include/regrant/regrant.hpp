@@ -2387,29 +2387,11 @@ constexpr bool equal_but_case(std::string_view one, std::string_view other) noex
 
 } // namespace regrant::inline v0::detail
 
-// regrant/form.hpp - application/x-www-form-urlencoded text as names with values.
+// regrant/detail/form_bytes.hpp - what the bytes of form text are.
 
 #include <bit>
 
-namespace regrant::inline v0 {
-
-/// Why a text is no acceptable form.
-enum class form_error : std::uint8_t {
-    too_large,
-    too_many_fields,
-    /// a `%` not followed by two hexadecimal digits
-    malformed_escape,
-    invalid_utf8,
-    nul_byte,
-};
-
-/// What a form may cost before it is looked at.
-struct form_limits {
-    std::size_t body_bytes = std::size_t{16} * 1024;
-    std::size_t fields = 100;
-};
-
-namespace detail {
+namespace regrant::inline v0::detail {
 
 /// What a byte of form text is.
 enum class form_byte : std::uint8_t { plain, plus, percent, equals, ampersand, nul, not_ascii };
@@ -2436,11 +2418,6 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
-// its value, so that the fields need no memory but their text's own.
-inline constexpr char split_mark = '\xFF';
-inline constexpr char end_mark = '\0';
-
 /// How many of eight bytes are plain from the first on; may stop early at one of the few plain ones below ','.
 inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
     constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
@@ -2450,13 +2427,6 @@ inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
     const std::uint64_t other = ((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & top;
     return (std::endian::native == std::endian::little ? std::countr_zero(other) : std::countl_zero(other)) / 8;
 }
-
-enum class form_shape : std::uint8_t {
-    /// names with values, between marks
-    fields,
-    /// one name or value
-    text,
-};
 
 /// How many pieces between `&` are no empty ones.
 inline std::size_t count_pieces(std::string_view text) noexcept {
@@ -2468,6 +2438,42 @@ inline std::size_t count_pieces(std::string_view text) noexcept {
         text.remove_prefix((std::min)(text.find('&'), text.size()));
     }
 }
+
+} // namespace regrant::inline v0::detail
+
+// regrant/form.hpp - application/x-www-form-urlencoded text as names with values.
+
+namespace regrant::inline v0 {
+
+/// Why a text is no acceptable form.
+enum class form_error : std::uint8_t {
+    too_large,
+    too_many_fields,
+    /// a `%` not followed by two hexadecimal digits
+    malformed_escape,
+    invalid_utf8,
+    nul_byte,
+};
+
+/// What a form may cost before it is looked at.
+struct form_limits {
+    std::size_t body_bytes = std::size_t{16} * 1024;
+    std::size_t fields = 100;
+};
+
+namespace detail {
+
+// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
+// its value, so that the fields need no memory but their text's own.
+inline constexpr char split_mark = '\xFF';
+inline constexpr char end_mark = '\0';
+
+enum class form_shape : std::uint8_t {
+    /// names with values, between marks
+    fields,
+    /// one name or value
+    text,
+};
 
 /// Decodes form text where it stands.
 /// \return the size of what it means
