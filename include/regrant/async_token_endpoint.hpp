@@ -12,6 +12,7 @@
 #include "clock.hpp"
 #include "decision.hpp"
 #include "detail/awaited.hpp"
+#include "detail/swapped.hpp"
 #include "detail/task.hpp"
 #include "endpoint_settings.hpp"
 #include "error.hpp"
@@ -64,7 +65,7 @@ public:
 
     async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                          endpoint_settings settings, Hooks& hooks, Random& random)
-        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+        : store_(store), registry_(registry), issuer_(issuer), keys_(std::move(keyring)),
           settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_async_token_store<Store>();
         detail::explain_async_client_registry<Registry>();
@@ -91,13 +92,14 @@ public:
     template <class S = Store>
     task<result<token_response, refusal>> issue(const login& who, instant now = current_time()) {
         decision made{now, request_kind::login};
+        const auto keyring = keys_.now();
         made.client_id = who.client_id;
         auto answer = co_await detail::caught(
             [&]() -> task<result<token_response, refusal>> {
                 auto known = co_await registry_.find(who.client_id);
                 if (!known) co_return unavailable(reason::registry_unavailable, known.error());
                 if (!*known) co_return unexpected(refusal{reason::client_unknown});
-                co_return co_await async_begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who,
+                co_return co_await async_begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known, who,
                                                       now, made);
             },
             failed<answer_type>());
@@ -114,7 +116,8 @@ public:
         decision made{now, request_kind::revoke};
         auto answer = co_await detail::caught(
             [&]() -> task<result<void, refusal>> {
-                auto opened = keyring_.open(refresh_token);
+                const auto keyring = keys_.now();
+                auto opened = keyring->open(refresh_token);
                 if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
                 if (!*opened) co_return result<void, refusal>();
                 made.row = (*opened)->key;
@@ -150,6 +153,13 @@ public:
         if (!answer) co_return unexpected(outage{std::move(answer).error().detail});
         co_return *answer;
     }
+
+    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    ///
+    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
+    /// (R54).
+    void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }
 
 private:
     using answer_type = result<token_response, refusal>;
@@ -210,7 +220,8 @@ private:
         if (!asked) co_return unexpected(std::move(asked).error());
         auto client = co_await authenticate(*asked, seen, now);
         if (!client) co_return unexpected(std::move(client).error());
-        async_refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        const auto keyring = keys_.now();
+        async_refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
         const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
         co_return co_await grant.respond(refresh, now, seen.made);
     }
@@ -274,7 +285,7 @@ private:
     Store& store_;
     detail::awaited_registry<Registry, Store> registry_;
     Issuer& issuer_;
-    token_keyring keyring_;
+    detail::swapped<token_keyring> keys_;
     endpoint_settings settings_;
     client_secret_matcher matcher_;
     detail::awaited_hooks<Hooks, Store> hooks_;

@@ -26,6 +26,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace regrant::inline v0 {
@@ -57,15 +58,25 @@ struct no_extra_claims {
     result<extra_claims, outage> operator()(const mint_order&) const { return extra_claims{}; }
 };
 
+/// A signer whose key changes with time: `at(now)` is the one that signs then, which a `signing_ring` knows (R102).
+template <class Signer>
+concept rolling_signer = requires(const Signer& ring, instant now) {
+    { ring.at(now) } -> signer;
+};
+
 /// Makes JWT access tokens and id_tokens.
 ///
 ///     auto issuer = regrant::jwt_issuer<regrant::signing_key>::make({"https://id.example"}, *key);
 ///
-/// `Signer` is any `signer`, `Claims` a callable that takes the order and gives `result<extra_claims, outage>`.
-template <signer Signer, class Claims = no_extra_claims, random_source Random = block_random> class jwt_issuer {
+/// `Signer` is any `signer`, or a `rolling_signer`; `Claims` a callable that takes the order and gives
+/// `result<extra_claims, outage>`.
+template <class Signer, class Claims = no_extra_claims, random_source Random = block_random>
+    requires signer<Signer> || rolling_signer<Signer>
+class jwt_issuer {
 public:
     /// \par Errors
-    /// no issuer; a lifetime that is not positive; profile rfc9068 without an audience; at_hash in profile ciam
+    /// no issuer; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
+    /// without an audience; at_hash in profile ciam
     static result<jwt_issuer, setup_error> make(jwt_settings settings, Signer key, Claims claims = {},
                                                 Random random = {}) {
         const auto fault = [](const char* message) { return unexpected(setup_error{message}); };
@@ -80,6 +91,11 @@ public:
             return fault("profile rfc9068 needs an audience (RFC 9068 2.2)");
         if (settings.profile == token_profile::ciam && settings.at_hash == access_token_hash::on)
             return fault("at_hash belongs to profile rfc9068; the ciam profile has the API page's claims alone");
+        if constexpr (requires { key.times().published_after; }) {
+            const std::chrono::seconds kept = key.times().published_after;
+            if (kept < settings.access_lifetime || kept < settings.id_lifetime)
+                return fault("the ring forgets a signing key while its tokens live (R102)");
+        }
         return jwt_issuer(std::move(settings), std::move(key), std::move(claims), std::move(random));
     }
 
@@ -90,24 +106,47 @@ public:
     /// \par Errors
     /// the signer's, the random source's or the hook's outage; a hook's claim that is reserved or given twice
     result<minted_tokens, outage> mint(const mint_order& order) {
+        if constexpr (rolling_signer<Signer>) {
+            // Asked once: all tokens of an answer are by one key, whatever is rolled over meanwhile.
+            const auto key = key_.at(order.now);
+            return mint(order, key, headers(settings_, key.key_id()));
+        } else {
+            return mint(order, key_, headers_);
+        }
+    }
+
+private:
+    /// The first segments of tokens by one key.
+    struct headers {
+        headers(const jwt_settings& settings, std::string_view key_id)
+            : access(jwt_header_segment(key_id, settings.profile == token_profile::rfc9068 ? "at+jwt" : "JWT")),
+              id(jwt_header_segment(key_id, "JWT")) {}
+
+        std::string access;
+        std::string id;
+    };
+    /// A ring's headers are those of the hour.
+    struct no_headers {};
+
+    result<minted_tokens, outage> mint(const mint_order& order, const signer auto& key, const headers& by) {
         auto extra = claims_(order);
         if (!extra) return unexpected(std::move(extra).error());
         const bool wants_id_token = order.scope.contains("openid");
 
         auto access = access_claims(order, extra->access_token);
         if (!access) return unexpected(std::move(access).error());
-        std::array<secret, 2> tokens{jwt_signing_input(access_header_, *std::move(access)), secret()};
+        std::array<secret, 2> tokens{jwt_signing_input(by.access, *std::move(access)), secret()};
         const bool hashes = wants_id_token && settings_.at_hash == access_token_hash::on;
         // The hash is over the finished access token, so that one must be signed first.
         if (hashes)
-            if (auto done = sign_jwts(key_, std::span(tokens).first(1)); !done) return unexpected(done.error());
+            if (auto done = sign_jwts(key, std::span(tokens).first(1)); !done) return unexpected(done.error());
         if (wants_id_token) {
             auto id = id_claims(order, hashes ? tokens[0].reveal() : std::string_view(), extra->id_token);
             if (!id) return unexpected(std::move(id).error());
-            tokens[1] = jwt_signing_input(id_header_, *std::move(id));
+            tokens[1] = jwt_signing_input(by.id, *std::move(id));
         }
         const auto unsigned_ = std::span(tokens).subspan(hashes ? 1 : 0, wants_id_token && !hashes ? 2 : 1);
-        if (auto done = sign_jwts(key_, unsigned_); !done) return unexpected(std::move(done).error());
+        if (auto done = sign_jwts(key, unsigned_); !done) return unexpected(std::move(done).error());
 
         minted_tokens minted;
         minted.access_token = std::move(tokens[0]);
@@ -118,13 +157,14 @@ public:
         return minted;
     }
 
-private:
     jwt_issuer(jwt_settings settings, Signer key, Claims claims, Random random)
         : settings_(std::move(settings)), key_(std::move(key)), claims_(std::move(claims)),
-          random_(std::move(random)),
-          access_header_(jwt_header_segment(key_.key_id(),
-                                            settings_.profile == token_profile::rfc9068 ? "at+jwt" : "JWT")),
-          id_header_(jwt_header_segment(key_.key_id(), "JWT")) {}
+          random_(std::move(random)), headers_(fixed_headers(settings_, key_)) {}
+
+    static auto fixed_headers(const jwt_settings& settings, const Signer& key) {
+        if constexpr (rolling_signer<Signer>) return no_headers{};
+        else return headers(settings, key.key_id());
+    }
 
     static std::chrono::sys_seconds issued_at(const mint_order& order) noexcept {
         return std::chrono::floor<std::chrono::seconds>(order.now);
@@ -214,8 +254,7 @@ private:
     Signer key_;
     Claims claims_;
     Random random_;
-    std::string access_header_;
-    std::string id_header_;
+    std::conditional_t<rolling_signer<Signer>, no_headers, headers> headers_;
 };
 
 } // namespace regrant::inline v0

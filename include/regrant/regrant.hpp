@@ -22,6 +22,7 @@
 #include "registrations.hpp"
 #include "server_metadata.hpp"
 #include "signing_key.hpp"
+#include "signing_ring.hpp"
 #include "token_bucket_throttle.hpp"
 
 #endif

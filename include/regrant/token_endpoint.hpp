@@ -10,6 +10,7 @@
 #include "clock.hpp"
 #include "decision.hpp"
 #include "detail/caught.hpp"
+#include "detail/swapped.hpp"
 #include "endpoint_settings.hpp"
 #include "error.hpp"
 #include "hooks.hpp"
@@ -53,7 +54,7 @@ public:
 
     token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                    endpoint_settings settings, Hooks& hooks, Random& random)
-        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+        : store_(store), registry_(registry), issuer_(issuer), keys_(std::move(keyring)),
           settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_token_store<Store>();
         detail::explain_client_registry<Registry>();
@@ -80,13 +81,14 @@ public:
     template <class S = Store>
     result<token_response, refusal> issue(const login& who, instant now = current_time()) {
         decision made{now, request_kind::login};
+        const auto keyring = keys_.now();
         made.client_id = who.client_id;
         auto answer = detail::caught(
             [&]() -> result<token_response, refusal> {
                 auto known = registry_.find(who.client_id);
                 if (!known) return unavailable(reason::registry_unavailable, known.error());
                 if (!*known) return unexpected(refusal{reason::client_unknown});
-                return begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who, now, made);
+                return begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known, who, now, made);
             },
             failed<answer_type>());
         tell(made, answer);
@@ -102,7 +104,8 @@ public:
         decision made{now, request_kind::revoke};
         auto answer = detail::caught(
             [&]() -> result<void, refusal> {
-                auto opened = keyring_.open(refresh_token);
+                const auto keyring = keys_.now();
+                auto opened = keyring->open(refresh_token);
                 if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
                 if (!*opened) return result<void, refusal>();
                 made.row = (*opened)->key;
@@ -138,6 +141,13 @@ public:
         if (!answer) return unexpected(outage{std::move(answer).error().detail});
         return *answer;
     }
+
+    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    ///
+    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
+    /// (R54).
+    void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }
 
 private:
     using answer_type = result<token_response, refusal>;
@@ -198,7 +208,8 @@ private:
         if (!asked) return unexpected(std::move(asked).error());
         auto client = authenticate(*asked, seen, now);
         if (!client) return unexpected(std::move(client).error());
-        refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        const auto keyring = keys_.now();
+        refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
         const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
         return grant.respond(refresh, now, seen.made);
     }
@@ -262,7 +273,7 @@ private:
     Store& store_;
     Registry& registry_;
     Issuer& issuer_;
-    token_keyring keyring_;
+    detail::swapped<token_keyring> keys_;
     endpoint_settings settings_;
     client_secret_matcher matcher_;
     Hooks& hooks_;

@@ -3544,6 +3544,35 @@ auto caught(Act&& act, Otherwise&& otherwise) -> decltype(act()) {
 
 } // namespace regrant::inline v0::detail
 
+// regrant/detail/swapped.hpp - a value that is replaced while others use it.
+
+namespace regrant::inline v0::detail {
+
+/// Each user keeps the value it began with for as long as it likes.
+template <class T> class swapped {
+public:
+    explicit swapped(T first)
+        : lock_(std::make_unique<std::mutex>()), value_(std::make_shared<const T>(std::move(first))) {}
+
+    std::shared_ptr<const T> now() const {
+        const std::scoped_lock lock(*lock_);
+        return value_;
+    }
+
+    void replace(T next) {
+        // Made before the lock, so that what it was is freed behind it.
+        auto value = std::make_shared<const T>(std::move(next));
+        const std::scoped_lock lock(*lock_);
+        value_.swap(value);
+    }
+
+private:
+    std::unique_ptr<std::mutex> lock_; // an endpoint can be moved while nobody uses it
+    std::shared_ptr<const T> value_;
+};
+
+} // namespace regrant::inline v0::detail
+
 // regrant/http_reply.hpp - an answer of the token endpoint as status, headers, body.
 
 namespace regrant::inline v0 {
@@ -4244,7 +4273,7 @@ public:
 
     token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                    endpoint_settings settings, Hooks& hooks, Random& random)
-        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+        : store_(store), registry_(registry), issuer_(issuer), keys_(std::move(keyring)),
           settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_token_store<Store>();
         detail::explain_client_registry<Registry>();
@@ -4271,13 +4300,14 @@ public:
     template <class S = Store>
     result<token_response, refusal> issue(const login& who, instant now = current_time()) {
         decision made{now, request_kind::login};
+        const auto keyring = keys_.now();
         made.client_id = who.client_id;
         auto answer = detail::caught(
             [&]() -> result<token_response, refusal> {
                 auto known = registry_.find(who.client_id);
                 if (!known) return unavailable(reason::registry_unavailable, known.error());
                 if (!*known) return unexpected(refusal{reason::client_unknown});
-                return begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who, now, made);
+                return begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known, who, now, made);
             },
             failed<answer_type>());
         tell(made, answer);
@@ -4293,7 +4323,8 @@ public:
         decision made{now, request_kind::revoke};
         auto answer = detail::caught(
             [&]() -> result<void, refusal> {
-                auto opened = keyring_.open(refresh_token);
+                const auto keyring = keys_.now();
+                auto opened = keyring->open(refresh_token);
                 if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
                 if (!*opened) return result<void, refusal>();
                 made.row = (*opened)->key;
@@ -4329,6 +4360,13 @@ public:
         if (!answer) return unexpected(outage{std::move(answer).error().detail});
         return *answer;
     }
+
+    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    ///
+    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
+    /// (R54).
+    void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }
 
 private:
     using answer_type = result<token_response, refusal>;
@@ -4389,7 +4427,8 @@ private:
         if (!asked) return unexpected(std::move(asked).error());
         auto client = authenticate(*asked, seen, now);
         if (!client) return unexpected(std::move(client).error());
-        refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        const auto keyring = keys_.now();
+        refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
         const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
         return grant.respond(refresh, now, seen.made);
     }
@@ -4453,7 +4492,7 @@ private:
     Store& store_;
     Registry& registry_;
     Issuer& issuer_;
-    token_keyring keyring_;
+    detail::swapped<token_keyring> keys_;
     endpoint_settings settings_;
     client_secret_matcher matcher_;
     Hooks& hooks_;
@@ -4918,7 +4957,7 @@ public:
 
     async_token_endpoint(Store& store, Registry& registry, Issuer& issuer, token_keyring keyring,
                          endpoint_settings settings, Hooks& hooks, Random& random)
-        : store_(store), registry_(registry), issuer_(issuer), keyring_(std::move(keyring)),
+        : store_(store), registry_(registry), issuer_(issuer), keys_(std::move(keyring)),
           settings_(std::move(settings)), matcher_(settings_.secrets), hooks_(hooks), random_(random) {
         detail::explain_async_token_store<Store>();
         detail::explain_async_client_registry<Registry>();
@@ -4945,13 +4984,14 @@ public:
     template <class S = Store>
     task<result<token_response, refusal>> issue(const login& who, instant now = current_time()) {
         decision made{now, request_kind::login};
+        const auto keyring = keys_.now();
         made.client_id = who.client_id;
         auto answer = co_await detail::caught(
             [&]() -> task<result<token_response, refusal>> {
                 auto known = co_await registry_.find(who.client_id);
                 if (!known) co_return unavailable(reason::registry_unavailable, known.error());
                 if (!*known) co_return unexpected(refusal{reason::client_unknown});
-                co_return co_await async_begin_family(store_, issuer_, keyring_, settings_.policy, random_, **known, who,
+                co_return co_await async_begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known, who,
                                                       now, made);
             },
             failed<answer_type>());
@@ -4968,7 +5008,8 @@ public:
         decision made{now, request_kind::revoke};
         auto answer = co_await detail::caught(
             [&]() -> task<result<void, refusal>> {
-                auto opened = keyring_.open(refresh_token);
+                const auto keyring = keys_.now();
+                auto opened = keyring->open(refresh_token);
                 if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
                 if (!*opened) co_return result<void, refusal>();
                 made.row = (*opened)->key;
@@ -5004,6 +5045,13 @@ public:
         if (!answer) co_return unexpected(outage{std::move(answer).error().detail});
         co_return *answer;
     }
+
+    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    ///
+    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
+    /// (R54).
+    void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }
 
 private:
     using answer_type = result<token_response, refusal>;
@@ -5064,7 +5112,8 @@ private:
         if (!asked) co_return unexpected(std::move(asked).error());
         auto client = co_await authenticate(*asked, seen, now);
         if (!client) co_return unexpected(std::move(client).error());
-        async_refresh_grant grant(store_, issuer_, keyring_, settings_.policy, hooks_);
+        const auto keyring = keys_.now();
+        async_refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
         const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
         co_return co_await grant.respond(refresh, now, seen.made);
     }
@@ -5128,7 +5177,7 @@ private:
     Store& store_;
     detail::awaited_registry<Registry, Store> registry_;
     Issuer& issuer_;
-    token_keyring keyring_;
+    detail::swapped<token_keyring> keys_;
     endpoint_settings settings_;
     client_secret_matcher matcher_;
     detail::awaited_hooks<Hooks, Store> hooks_;
@@ -5499,15 +5548,25 @@ struct no_extra_claims {
     result<extra_claims, outage> operator()(const mint_order&) const { return extra_claims{}; }
 };
 
+/// A signer whose key changes with time: `at(now)` is the one that signs then, which a `signing_ring` knows (R102).
+template <class Signer>
+concept rolling_signer = requires(const Signer& ring, instant now) {
+    { ring.at(now) } -> signer;
+};
+
 /// Makes JWT access tokens and id_tokens.
 ///
 ///     auto issuer = regrant::jwt_issuer<regrant::signing_key>::make({"https://id.example"}, *key);
 ///
-/// `Signer` is any `signer`, `Claims` a callable that takes the order and gives `result<extra_claims, outage>`.
-template <signer Signer, class Claims = no_extra_claims, random_source Random = block_random> class jwt_issuer {
+/// `Signer` is any `signer`, or a `rolling_signer`; `Claims` a callable that takes the order and gives
+/// `result<extra_claims, outage>`.
+template <class Signer, class Claims = no_extra_claims, random_source Random = block_random>
+    requires signer<Signer> || rolling_signer<Signer>
+class jwt_issuer {
 public:
     /// \par Errors
-    /// no issuer; a lifetime that is not positive; profile rfc9068 without an audience; at_hash in profile ciam
+    /// no issuer; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
+    /// without an audience; at_hash in profile ciam
     static result<jwt_issuer, setup_error> make(jwt_settings settings, Signer key, Claims claims = {},
                                                 Random random = {}) {
         const auto fault = [](const char* message) { return unexpected(setup_error{message}); };
@@ -5522,6 +5581,11 @@ public:
             return fault("profile rfc9068 needs an audience (RFC 9068 2.2)");
         if (settings.profile == token_profile::ciam && settings.at_hash == access_token_hash::on)
             return fault("at_hash belongs to profile rfc9068; the ciam profile has the API page's claims alone");
+        if constexpr (requires { key.times().published_after; }) {
+            const std::chrono::seconds kept = key.times().published_after;
+            if (kept < settings.access_lifetime || kept < settings.id_lifetime)
+                return fault("the ring forgets a signing key while its tokens live (R102)");
+        }
         return jwt_issuer(std::move(settings), std::move(key), std::move(claims), std::move(random));
     }
 
@@ -5532,24 +5596,47 @@ public:
     /// \par Errors
     /// the signer's, the random source's or the hook's outage; a hook's claim that is reserved or given twice
     result<minted_tokens, outage> mint(const mint_order& order) {
+        if constexpr (rolling_signer<Signer>) {
+            // Asked once: all tokens of an answer are by one key, whatever is rolled over meanwhile.
+            const auto key = key_.at(order.now);
+            return mint(order, key, headers(settings_, key.key_id()));
+        } else {
+            return mint(order, key_, headers_);
+        }
+    }
+
+private:
+    /// The first segments of tokens by one key.
+    struct headers {
+        headers(const jwt_settings& settings, std::string_view key_id)
+            : access(jwt_header_segment(key_id, settings.profile == token_profile::rfc9068 ? "at+jwt" : "JWT")),
+              id(jwt_header_segment(key_id, "JWT")) {}
+
+        std::string access;
+        std::string id;
+    };
+    /// A ring's headers are those of the hour.
+    struct no_headers {};
+
+    result<minted_tokens, outage> mint(const mint_order& order, const signer auto& key, const headers& by) {
         auto extra = claims_(order);
         if (!extra) return unexpected(std::move(extra).error());
         const bool wants_id_token = order.scope.contains("openid");
 
         auto access = access_claims(order, extra->access_token);
         if (!access) return unexpected(std::move(access).error());
-        std::array<secret, 2> tokens{jwt_signing_input(access_header_, *std::move(access)), secret()};
+        std::array<secret, 2> tokens{jwt_signing_input(by.access, *std::move(access)), secret()};
         const bool hashes = wants_id_token && settings_.at_hash == access_token_hash::on;
         // The hash is over the finished access token, so that one must be signed first.
         if (hashes)
-            if (auto done = sign_jwts(key_, std::span(tokens).first(1)); !done) return unexpected(done.error());
+            if (auto done = sign_jwts(key, std::span(tokens).first(1)); !done) return unexpected(done.error());
         if (wants_id_token) {
             auto id = id_claims(order, hashes ? tokens[0].reveal() : std::string_view(), extra->id_token);
             if (!id) return unexpected(std::move(id).error());
-            tokens[1] = jwt_signing_input(id_header_, *std::move(id));
+            tokens[1] = jwt_signing_input(by.id, *std::move(id));
         }
         const auto unsigned_ = std::span(tokens).subspan(hashes ? 1 : 0, wants_id_token && !hashes ? 2 : 1);
-        if (auto done = sign_jwts(key_, unsigned_); !done) return unexpected(std::move(done).error());
+        if (auto done = sign_jwts(key, unsigned_); !done) return unexpected(std::move(done).error());
 
         minted_tokens minted;
         minted.access_token = std::move(tokens[0]);
@@ -5560,13 +5647,14 @@ public:
         return minted;
     }
 
-private:
     jwt_issuer(jwt_settings settings, Signer key, Claims claims, Random random)
         : settings_(std::move(settings)), key_(std::move(key)), claims_(std::move(claims)),
-          random_(std::move(random)),
-          access_header_(jwt_header_segment(key_.key_id(),
-                                            settings_.profile == token_profile::rfc9068 ? "at+jwt" : "JWT")),
-          id_header_(jwt_header_segment(key_.key_id(), "JWT")) {}
+          random_(std::move(random)), headers_(fixed_headers(settings_, key_)) {}
+
+    static auto fixed_headers(const jwt_settings& settings, const Signer& key) {
+        if constexpr (rolling_signer<Signer>) return no_headers{};
+        else return headers(settings, key.key_id());
+    }
 
     static std::chrono::sys_seconds issued_at(const mint_order& order) noexcept {
         return std::chrono::floor<std::chrono::seconds>(order.now);
@@ -5656,8 +5744,7 @@ private:
     Signer key_;
     Claims claims_;
     Random random_;
-    std::string access_header_;
-    std::string id_header_;
+    std::conditional_t<rolling_signer<Signer>, no_headers, headers> headers_;
 };
 
 } // namespace regrant::inline v0
@@ -6369,6 +6456,188 @@ private:
 
     std::shared_ptr<const detail::rsa_key> key_;
     std::shared_ptr<const jwk> public_;
+};
+
+} // namespace regrant::inline v0
+
+// regrant/signing_ring.hpp - signing keys that follow one another, each published before it signs.
+
+namespace regrant::inline v0 {
+
+/// A key, and from when on it signs; it stops where the next one begins.
+struct scheduled_key {
+    signing_key key;
+    instant signs_from{};
+};
+
+struct rollover_times {
+    /// How long a key is in the JWK Set before it signs: longer than anybody keeps an old set (R102).
+    std::chrono::seconds published_before{24 * 60 * 60};
+    /// How long a key stays in the set after its last signature: the longest lifetime of a token, and some minutes for
+    /// clocks that are late.
+    std::chrono::seconds published_after{60 * 60};
+};
+
+/// The keys of a `jwt_issuer` that rolls them over while it runs: `issuer` and whoever serves the set share one ring.
+///
+///     auto ring = regrant::signing_ring::make(*key);
+///     auto issuer = regrant::jwt_issuer<regrant::signing_ring>::make({"https://id.example"}, *ring);
+///
+///     // once in three months: tomorrow another key signs, and is in the set from now on
+///     auto added = ring->add(*next, now + std::chrono::days(1), now);
+///     // at each GET of the set
+///     auto body = regrant::jwks(ring->public_keys(now));
+///
+/// Where many servers sign, give all of them the same schedule: the time decides, nobody has to switch. Copies share the
+/// keys; all members may be called from many threads at once.
+/// \par OIDC Core 10.1.1
+class signing_ring {
+public:
+    /// A ring of one key, which signs from the beginning.
+    /// \par Errors
+    /// as the other
+    static result<signing_ring, setup_error> make(signing_key first, rollover_times times = {}) {
+        std::vector<scheduled_key> keys;
+        keys.push_back({std::move(first)});
+        return make(std::move(keys), times);
+    }
+
+    /// A ring as `schedule` told it, for a server that starts again.
+    /// \par Errors
+    /// no key; two keys with one id or one time; times that are not positive
+    static result<signing_ring, setup_error> make(std::vector<scheduled_key> keys, rollover_times times = {}) {
+        constexpr std::chrono::seconds longest = std::chrono::years(100);
+        for (const auto time : {times.published_before, times.published_after})
+            if (time <= time.zero() || time > longest)
+                return unexpected(setup_error{"a key must be published for a while before and after it signs"});
+        if (keys.empty()) return unexpected(setup_error{"the ring has no signing key"});
+        std::sort(keys.begin(), keys.end(), earlier);
+        if (auto fault = fault_of(keys)) return unexpected(std::move(*fault));
+        return signing_ring(std::move(keys), times);
+    }
+
+    /// Has another key follow. Keys that are no longer of use are forgotten.
+    /// \param signs_from  late enough for everybody to have seen it in the set
+    /// \par Errors
+    /// too early; a key that is there already, or one that begins at the same time
+    result<void, setup_error> add(signing_key next, instant signs_from, instant now) {
+        if (signs_from - now < shared_->times.published_before)
+            return unexpected(setup_error{"a key must be in the JWK Set for " +
+                                          std::to_string(shared_->times.published_before.count()) +
+                                          " s before it signs (OIDC Core 10.1.1)"});
+        const std::scoped_lock lock(shared_->lock);
+        std::vector<scheduled_key> keys(of_use(*shared_->keys, now));
+        keys.push_back({std::move(next), signs_from});
+        return replace(std::move(keys));
+    }
+
+    /// Takes a key back at once that somebody else may have: from the set, too, so that nobody believes it any more.
+    /// What it signed is dead. Where it was signing, the one before or else the next takes over.
+    /// \par Errors
+    /// no such key; the only one: `replace_at_once` first
+    result<void, setup_error> withdraw(std::string_view key_id) {
+        const std::scoped_lock lock(shared_->lock);
+        std::vector<scheduled_key> keys = *shared_->keys;
+        const auto found = std::find_if(keys.begin(), keys.end(),
+                                        [&](const scheduled_key& each) { return each.key.key_id() == key_id; });
+        if (found == keys.end()) return unexpected(setup_error{"there is no signing key \"" + std::string(key_id) + "\""});
+        keys.erase(found);
+        if (keys.empty()) return unexpected(setup_error{"the ring would have no signing key left"});
+        return replace(std::move(keys));
+    }
+
+    /// Puts a key in that signs at once, though nobody has seen it: when the one that signs must be withdrawn. Resource
+    /// servers that do not look for unknown key ids refuse its tokens until they fetch the set again.
+    /// \par Errors
+    /// a key that is there already
+    result<void, setup_error> replace_at_once(signing_key next, instant now) {
+        const std::scoped_lock lock(shared_->lock);
+        std::vector<scheduled_key> keys(of_use(*shared_->keys, now));
+        keys.push_back({std::move(next), now});
+        return replace(std::move(keys));
+    }
+
+    /// The key that signs at a time: the last that has begun, or the first where none has.
+    signing_key at(instant now) const {
+        const auto keys = snapshot();
+        return current(*keys, now)->key;
+    }
+
+    /// What the JWK Set holds at a time: the key that signs, those to come, those whose tokens still live.
+    std::vector<jwk> public_keys(instant now) const {
+        std::vector<jwk> set;
+        for (const scheduled_key& each : of_use(*snapshot(), now)) set.push_back(each.key.public_jwk());
+        return set;
+    }
+
+    const rollover_times& times() const noexcept { return shared_->times; }
+
+    /// All keys of use, the first to sign first; to be kept beside the keys' files.
+    std::vector<scheduled_key> schedule(instant now) const { return of_use(*snapshot(), now); }
+
+private:
+    using keys_type = std::vector<scheduled_key>;
+
+    struct shared_state {
+        rollover_times times;
+        mutable std::mutex lock;
+        std::shared_ptr<const keys_type> keys;
+
+        shared_state(rollover_times published, keys_type all)
+            : times(published), keys(std::make_shared<const keys_type>(std::move(all))) {}
+    };
+
+    signing_ring(keys_type keys, rollover_times times)
+        : shared_(std::make_shared<shared_state>(times, std::move(keys))) {}
+
+    static bool earlier(const scheduled_key& one, const scheduled_key& other) noexcept {
+        return one.signs_from < other.signs_from;
+    }
+
+    static std::optional<setup_error> fault_of(std::span<const scheduled_key> sorted) {
+        for (std::size_t i = 0; i != sorted.size(); ++i)
+            for (std::size_t k = i + 1; k != sorted.size(); ++k) {
+                const std::string name(sorted[i].key.key_id());
+                if (sorted[k].key.key_id() == name)
+                    return setup_error{"two signing keys have the id \"" + name + "\""};
+                if (sorted[k].signs_from == sorted[i].signs_from)
+                    return setup_error{"two signing keys begin at the same time"};
+            }
+        return std::nullopt;
+    }
+
+    std::shared_ptr<const keys_type> snapshot() const {
+        const std::scoped_lock lock(shared_->lock);
+        return shared_->keys;
+    }
+
+    /// \pre the lock is held
+    result<void, setup_error> replace(keys_type keys) {
+        std::sort(keys.begin(), keys.end(), earlier);
+        if (auto fault = fault_of(keys)) return unexpected(std::move(*fault));
+        shared_->keys = std::make_shared<const keys_type>(std::move(keys));
+        return {};
+    }
+
+    static keys_type::const_iterator current(const keys_type& keys, instant now) noexcept {
+        const auto next = std::upper_bound(keys.begin(), keys.end(), now, [](instant time, const scheduled_key& each) {
+            return time < each.signs_from;
+        });
+        return next == keys.begin() ? next : std::prev(next);
+    }
+
+    /// Leaves out those that another followed so long ago that all their tokens are dead.
+    keys_type of_use(const keys_type& keys, instant now) const {
+        const auto is_dead = [&](std::size_t i) {
+            return i + 1 != keys.size() && keys[i + 1].signs_from + shared_->times.published_after <= now;
+        };
+        keys_type kept;
+        for (std::size_t i = 0; i != keys.size(); ++i)
+            if (!is_dead(i)) kept.push_back(keys[i]);
+        return kept;
+    }
+
+    std::shared_ptr<shared_state> shared_;
 };
 
 } // namespace regrant::inline v0

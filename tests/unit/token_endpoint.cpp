@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -1548,6 +1549,56 @@ TEST_CASE("token keys roll over: accepted everywhere first, then minted with, th
 }
 
 // ---- scope
+
+TEST_CASE("token keys are replaced in a running endpoint, and every token minted meanwhile opens (R54)") {
+    memory_store store;
+    client_list clients = flow::clients();
+    struct safe_issuer {
+        result<minted_tokens, outage> mint(const mint_order&) {
+            return minted_tokens{secret("access"), std::nullopt, std::chrono::seconds(300)};
+        }
+    } issuer;
+    token_endpoint endpoint(store, clients, issuer, flow::ring({1}));
+    const auto log_in = [&] {
+        const auto issued = endpoint.issue({"another", "alice", "profile"}, now);
+        return issued ? std::string(issued->refresh_token.reveal()) : std::string();
+    };
+    const auto key_of = [](const std::string& token) { return static_cast<int>(decoded(token)[1]); };
+    const std::string old = log_in();
+    CHECK(key_of(old) == 1);
+    endpoint.replace_keyring(flow::ring({1, 2}));
+    CHECK(key_of(log_in()) == 1);
+    endpoint.replace_keyring(flow::ring({2, 1}));
+    const std::string fresh = log_in();
+    CHECK(key_of(fresh) == 2);
+    CHECK(is_good(endpoint.respond(post(refresh_form(old, as_another)), now)));
+
+    std::atomic<int> refused = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i != 4; ++i)
+        threads.emplace_back([&] {
+            std::string token = log_in();
+            for (int k = 0; k != 200; ++k) {
+                const http_reply reply = endpoint.respond(post(refresh_form(token, as_another)), now);
+                if (is_good(reply)) token = successor_in(reply);
+                else ++refused;
+            }
+        });
+    for (int i = 0; i != 100; ++i) {
+        endpoint.replace_keyring(i % 2 == 0 ? flow::ring({1, 2}) : flow::ring({2, 1}));
+        std::this_thread::sleep_for(200us);
+    }
+    for (std::thread& each : threads) each.join();
+    CHECK(refused == 0);
+
+    endpoint.replace_keyring(flow::ring({2}));
+    CHECK(endpoint.respond(post(refresh_form(old, as_another)), now).body == error_body("invalid_grant"));
+    CHECK(is_good(endpoint.respond(post(refresh_form(fresh, as_another)), now)));
+    REQUIRE(endpoint.revoke(old));
+    CHECK(is_good(endpoint.respond(post(refresh_form(fresh, as_another)), now)));
+    REQUIRE(endpoint.revoke(fresh));
+    CHECK_FALSE(is_good(endpoint.respond(post(refresh_form(fresh, as_another)), now)));
+}
 
 TEST_CASE("the answer's scope is what was granted, asked for and still registered (R55, R57, R61, 6749 3.3, 6)") {
     struct row {
