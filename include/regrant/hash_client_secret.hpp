@@ -4,7 +4,7 @@
 #pragma once
 
 #include "client.hpp"
-#include "detail/openssl.hpp"
+#include "detail/openssl_kdf.hpp"
 #include "error.hpp"
 #include "hash.hpp"
 #include "random.hpp"

@@ -10,7 +10,6 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -19,7 +18,6 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,7 +38,6 @@ using pkey_ptr = openssl_ptr<EVP_PKEY, EVP_PKEY_free>;
 using pkey_context_ptr = openssl_ptr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using digest_context_ptr = openssl_ptr<EVP_MD_CTX, EVP_MD_CTX_free>;
 using mac_context_ptr = openssl_ptr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
-using kdf_context_ptr = openssl_ptr<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 using bignum_ptr = openssl_ptr<BIGNUM, BN_free>;
 
 /// Takes back what a failing call left in the thread's error queue: the host's TLS code reads that queue too.
@@ -59,8 +56,8 @@ template <std::size_t Size> unsigned char* raw(std::span<std::byte, Size> bytes)
     return reinterpret_cast<unsigned char*>(bytes.data());
 }
 
-/// Contexts that wait to be used again, because making one costs more than what is done with it. A thread takes one for
-/// itself and gives it back; one that finds none makes its own.
+/// Making a context costs more than what is done with it. A thread takes one for itself and gives it back; one that
+/// finds none makes its own.
 template <class Pointer> class spare_contexts {
     using context = typename Pointer::element_type;
 
@@ -97,15 +94,31 @@ private:
     mutable std::array<std::atomic<context*>, most> slots_{};
 };
 
-/// SHA-256 as OpenSSL 3 offers it, fetched once: at each implicit fetch it looks the algorithm up under a lock.
-struct sha256_algorithm {
-    openssl_ptr<EVP_MD, EVP_MD_free> algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+/// SHA-256 as OpenSSL 3 offers it, kept once it was found: at each implicit fetch it looks the algorithm up under a lock.
+class sha256_algorithm {
+public:
+    ~sha256_algorithm() { EVP_MD_free(found_.load()); }
+
+    static sha256_algorithm& get() noexcept {
+        static sha256_algorithm only;
+        return only;
+    }
+
+    /// \return null where OpenSSL fails; a shortage of memory must not last, so the next call tries again
+    const EVP_MD* method() noexcept {
+        if (const EVP_MD* known = found_.load(std::memory_order_acquire)) return known;
+        openssl_ptr<EVP_MD, EVP_MD_free> fetched(EVP_MD_fetch(nullptr, "SHA256", nullptr));
+        EVP_MD* none = nullptr;
+        // Of two threads that fetch at once, one keeps its own.
+        if (!fetched || !found_.compare_exchange_strong(none, fetched.get())) return found_.load();
+        return fetched.release();
+    }
+
     spare_contexts<digest_context_ptr> contexts{};
 
-    static const sha256_algorithm& get() noexcept {
-        static const sha256_algorithm fetched;
-        return fetched;
-    }
+private:
+    sha256_algorithm() noexcept = default;
+    std::atomic<EVP_MD*> found_ = nullptr;
 };
 
 /// For calls that fail in no state a server goes on in, and are too short for a mark: what they left goes, and what was
@@ -116,10 +129,11 @@ inline bool failed() noexcept {
 }
 
 inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> digest) noexcept {
-    const auto& sha = sha256_algorithm::get();
+    auto& sha = sha256_algorithm::get();
+    const EVP_MD* method = sha.method();
     digest_context_ptr context = sha.contexts.take();
     if (!context) context.reset(EVP_MD_CTX_new());
-    if (!context || !sha.algorithm || EVP_DigestInit_ex2(context.get(), sha.algorithm.get(), nullptr) != 1 ||
+    if (!context || method == nullptr || EVP_DigestInit_ex2(context.get(), method, nullptr) != 1 ||
         EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
         EVP_DigestFinal_ex(context.get(), raw(digest), nullptr) != 1)
         return failed();
@@ -173,46 +187,6 @@ private:
     spare_contexts<mac_context_ptr> contexts_;
 };
 
-inline bool derive(const char* algorithm, const OSSL_PARAM* parameters, std::span<std::byte> derived) noexcept {
-    const error_mark mark;
-    const openssl_ptr<EVP_KDF, EVP_KDF_free> fetched(EVP_KDF_fetch(nullptr, algorithm, nullptr));
-    if (!fetched) return false;
-    const kdf_context_ptr context(EVP_KDF_CTX_new(fetched.get()));
-    return context && EVP_KDF_derive(context.get(), raw(derived), derived.size(), parameters) == 1;
-}
-
-inline OSSL_PARAM octets(const char* name, std::span<const std::byte> bytes) noexcept {
-    return OSSL_PARAM_construct_octet_string(name, const_cast<std::byte*>(bytes.data()), bytes.size());
-}
-
-/// RFC 7914. N is a power of two.
-inline bool scrypt(std::span<const std::byte> password, std::span<const std::byte> salt, std::uint64_t n,
-                   std::uint32_t r, std::uint32_t p, std::span<std::byte> derived) noexcept {
-    // What it takes by itself, and a little: OpenSSL's own limit is below the cost that is wanted.
-    std::uint64_t most_bytes = 128 * (n + p + 2) * r + 4096;
-    const OSSL_PARAM parameters[] = {octets(OSSL_KDF_PARAM_PASSWORD, password),
-                                     octets(OSSL_KDF_PARAM_SALT, salt),
-                                     OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
-                                     OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
-                                     OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
-                                     OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &most_bytes),
-                                     OSSL_PARAM_construct_end()};
-    return derive("SCRYPT", parameters, derived);
-}
-
-/// RFC 8018 5.2, over HMAC-SHA256.
-inline bool pbkdf2_sha256(std::span<const std::byte> password, std::span<const std::byte> salt,
-                          std::uint32_t iterations, std::span<std::byte> derived) noexcept {
-    char digest_name[] = "SHA256";
-    std::uint64_t rounds = iterations;
-    const OSSL_PARAM parameters[] = {octets(OSSL_KDF_PARAM_PASSWORD, password),
-                                     octets(OSSL_KDF_PARAM_SALT, salt),
-                                     OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_ITER, &rounds),
-                                     OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest_name, 0),
-                                     OSSL_PARAM_construct_end()};
-    return derive("PBKDF2", parameters, derived);
-}
-
 /// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
 class rsa_key {
 public:
@@ -259,16 +233,15 @@ public:
 
     /// \return the size of the signature in bytes, 0 where OpenSSL fails
     std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
-        std::array<std::byte, 32> digest;
-        if (!sha256(text, digest)) return 0;
+        const std::size_t size = sign_unchecked(text, signature);
+        if (size == 0) doubt_.left = doubt::signatures;
+        if (size == 0 || doubt_.left <= 0) return size;
+        --doubt_.left;
+        if (verify(text, signature.first(size))) return size;
         const error_mark mark;
-        pkey_context_ptr context = signers_.take();
-        if (!context) context = new_signer();
-        std::size_t size = signature.size();
-        if (!context || EVP_PKEY_sign(context.get(), raw(signature), &size, raw(std::span(digest)), digest.size()) != 1)
-            return 0;
-        signers_.give_back(std::move(context));
-        return size;
+        const rsa_key fresh(EVP_PKEY_dup(key_.get()));
+        const std::size_t again = fresh ? fresh.sign_unchecked(text, signature) : 0;
+        return again != 0 && fresh.verify(text, signature.first(again)) ? again : 0;
     }
 
     bool verify(std::span<const std::byte> text, std::span<const std::byte> signature) const noexcept {
@@ -284,9 +257,36 @@ private:
     rsa_key() noexcept = default;
     explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
 
+    /// Memory that runs short within OpenSSL 3.0 fails a signature, and can leave the blinding, which threads share, half
+    /// renewed: from then on it signs wrong, without an error, up to 32 times. So those that follow a failed one are
+    /// verified; a copy of the key starts with a blinding of its own.
+    struct doubt {
+        static constexpr int signatures = 128;
+        std::atomic<int> left = 0;
+        doubt() noexcept = default;
+        doubt(doubt&& other) noexcept : left(other.left.load()) {}
+        doubt& operator=(doubt&& other) noexcept {
+            left = other.left.load();
+            return *this;
+        }
+    };
+
+    std::size_t sign_unchecked(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
+        std::array<std::byte, 32> digest;
+        if (!sha256(text, digest)) return 0;
+        const error_mark mark;
+        pkey_context_ptr context = signers_.take();
+        if (!context) context = new_signer();
+        std::size_t size = signature.size();
+        if (!context || EVP_PKEY_sign(context.get(), raw(signature), &size, raw(std::span(digest)), digest.size()) != 1)
+            return 0;
+        signers_.give_back(std::move(context));
+        return size;
+    }
+
     /// RFC 8017 8.2.1; for many signatures, one at a time.
     pkey_context_ptr new_signer() const noexcept {
-        const EVP_MD* algorithm = sha256_algorithm::get().algorithm.get();
+        const EVP_MD* algorithm = sha256_algorithm::get().method();
         pkey_context_ptr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
         if (!context || algorithm == nullptr || EVP_PKEY_sign_init(context.get()) != 1 ||
             EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1 ||
@@ -319,6 +319,7 @@ private:
 
     pkey_ptr key_;
     spare_contexts<pkey_context_ptr> signers_;
+    mutable doubt doubt_;
 };
 
 } // namespace regrant::inline v0::detail
