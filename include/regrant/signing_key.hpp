@@ -102,6 +102,7 @@ private:
             return fault("the signing key is damaged: it does not verify its own signature");
 
         jwk half{base64url(key.modulus()), base64url(key.exponent()), std::string(key_id)};
+        if (half.n.empty() || half.e.empty()) return fault("OpenSSL does not tell the public half of the signing key");
         if (half.kid.empty()) {
             auto name = thumbprint(half);
             if (!name) return fault(std::move(name).error().detail);
