@@ -47,7 +47,7 @@ namespace regrant::inline v0 {
 /// them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
-/// it but what making the outermost task throws: memory may run out.
+/// it but what making its two outermost frames throws: memory may run out before anything is there to catch it.
 template <class Store, class Registry, class Issuer, class Hooks = no_hooks, class Random = const system_random>
 class async_token_endpoint {
     template <class T> using task = detail::task_like<Store, T>;
