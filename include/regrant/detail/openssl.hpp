@@ -94,7 +94,7 @@ private:
     mutable std::array<std::atomic<context*>, most> slots_{};
 };
 
-/// SHA-256 as OpenSSL 3 offers it, kept once it was found: at each implicit fetch it looks the algorithm up under a lock.
+/// SHA-256, kept once it was found: at each implicit fetch OpenSSL 3 looks the algorithm up under a lock.
 class sha256_algorithm {
 public:
     ~sha256_algorithm() { EVP_MD_free(found_.load()); }
@@ -103,7 +103,6 @@ public:
         static sha256_algorithm only;
         return only;
     }
-
     /// \return null where OpenSSL fails; a shortage of memory must not last, so the next call tries again
     const EVP_MD* method() noexcept {
         if (const EVP_MD* known = found_.load(std::memory_order_acquire)) return known;
@@ -133,7 +132,7 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
     const EVP_MD* method = sha.method();
     digest_context_ptr context = sha.contexts.take();
     if (!context) context.reset(EVP_MD_CTX_new());
-    if (!context || method == nullptr || EVP_DigestInit_ex2(context.get(), method, nullptr) != 1 ||
+    if (!context || !method || EVP_DigestInit_ex2(context.get(), method, nullptr) != 1 ||
         EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
         EVP_DigestFinal_ex(context.get(), raw(digest), nullptr) != 1)
         return failed();
@@ -248,8 +247,7 @@ public:
         const error_mark mark;
         const digest_context_ptr context(EVP_MD_CTX_new());
         return context &&
-               EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) ==
-                   1 &&
+               EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(), nullptr) == 1 &&
                EVP_DigestVerify(context.get(), raw(signature), signature.size(), raw(text), text.size()) == 1;
     }
 
@@ -257,18 +255,15 @@ private:
     rsa_key() noexcept = default;
     explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
 
-    /// Memory that runs short within OpenSSL 3.0 fails a signature, and can leave the blinding, which threads share, half
-    /// renewed: from then on it signs wrong, without an error, up to 32 times. So those that follow a failed one are
-    /// verified; a copy of the key starts with a blinding of its own.
+    /// Memory that runs short within OpenSSL 3.0 fails a signature and can leave the blinding, which threads share, half
+    /// renewed: it then signs wrong, without an error, up to 32 times. So the signatures behind a failed one are
+    /// verified; a copy of the key has a blinding of its own.
     struct doubt {
         static constexpr int signatures = 128;
         std::atomic<int> left = 0;
         doubt() noexcept = default;
-        doubt(doubt&& other) noexcept : left(other.left.load()) {}
-        doubt& operator=(doubt&& other) noexcept {
-            left = other.left.load();
-            return *this;
-        }
+        doubt(doubt&&) noexcept : doubt() {}
+        doubt& operator=(doubt&&) noexcept { return *this; }
     };
 
     std::size_t sign_unchecked(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
