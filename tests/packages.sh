@@ -9,7 +9,7 @@ find_python
 # has PACKAGE - whether what the package brings is here, from wherever it came.
 has() {
     case $1 in
-        git | g++ | cmake | meson | pkg-config | python3 | curl | openssl | sqlite3 | valgrind) command -v "$1" ;;
+        git | g++ | cmake | meson | pkg-config | python3 | curl | openssl | sqlite3) command -v "$1" ;;
         clang) command -v clang++ ;;
         valgrind) command -v valgrind ;;
         nodejs) command -v node ;;
