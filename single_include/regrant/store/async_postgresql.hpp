@@ -236,7 +236,6 @@ public:
         // A server that is not read from may stop reading.
         return unsent > 0 ? libpq_wait::either : receive();
     }
-
     /// What the statement gave that `step` has brought to its end.
     result<libpq_rows, outage> answer() {
         if (failed_) return unexpected(*std::move(failed_));
@@ -249,17 +248,14 @@ public:
         pollfd at{socket(), POLLIN, 0};
         while (::poll(&at, 1, 0) > 0)
             if (PQconsumeInput(raw()) == 0 || PQisBusy(raw()) != 0 || PQstatus(raw()) != CONNECTION_OK) return false;
-        return PQstatus(raw()) == CONNECTION_OK;
+        return PQstatus(raw()) == CONNECTION_OK && !is_ended_;
     }
-
     /// libpq opens and closes it as it likes: while connecting it is another after each step.
     int socket() const noexcept { return PQsocket(raw()); }
     /// The same under a number that nobody else gets while libpq closes its own; the caller closes it.
     int copy_of_socket() const noexcept { return ::fcntl(socket(), F_DUPFD_CLOEXEC, 0); }
-
     /// SQLSTATE of the last failure; empty where the server did not say.
     std::string_view state() const noexcept { return state_; }
-
     static outage late() { return {"PostgreSQL: no answer within the timeout"}; }
 
 private:
@@ -269,10 +265,13 @@ private:
     outage broken() const { return {"PostgreSQL: " + libpq_words(PQerrorMessage(raw()))}; }
 
     static void notice(void* self, const PGresult* said) noexcept {
+        auto& at = *static_cast<libpq_dialogue*>(self);
         // Somebody cancelled the wait for a standby: the commit stands here, but not yet there, and counts as done.
         const char* by = PQresultErrorField(said, PG_DIAG_SOURCE_FUNCTION);
-        if (by != nullptr && std::strcmp(by, "SyncRepWaitForLSN") == 0)
-            static_cast<libpq_dialogue*>(self)->not_replicated_ = true;
+        if (by != nullptr && std::strcmp(by, "SyncRepWaitForLSN") == 0) at.not_replicated_ = true;
+        // A server's last words to an idle connection; the end itself may come later.
+        const char* how = PQresultErrorField(said, PG_DIAG_SEVERITY_NONLOCALIZED);
+        if (how != nullptr && std::strcmp(how, "FATAL") == 0) at.is_ended_ = true;
     }
 
     outage refused(const PGresult* by) {
@@ -318,7 +317,7 @@ private:
     std::optional<outage> failed_;
     std::string state_;
     phase at_ = phase::starting;
-    bool not_replicated_ = false;
+    bool not_replicated_ = false, is_ended_ = false;
 };
 
 } // namespace regrant::inline v0::detail
@@ -781,8 +780,6 @@ private:
         ~place_in_queue() {
             std::erase(in.queue_, this);
             in.ring_first();
-            // Cancelled between the gift and its taking.
-            if (given) in.take_back(std::move(given));
         }
         async_pool& in;
         boost::asio::steady_timer bell;

@@ -656,8 +656,6 @@ private:
         ~place_in_queue() {
             std::erase(in.queue_, this);
             in.ring_first();
-            // Cancelled between the gift and its taking.
-            if (given) in.take_back(std::move(given));
         }
         async_pool& in;
         boost::asio::steady_timer bell;
