@@ -4019,7 +4019,7 @@ inline result<scope, reason> judge_scope(const progress& so_far) {
 /// What all steps are made of: the progress so far, moved from each to the next.
 class step {
 public:
-    explicit step(progress so_far) noexcept : so_far_(std::move(so_far)) {}
+    explicit step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
 
 protected:
     refusal refused(reason why) const { return refusal{why}; }
