@@ -111,10 +111,10 @@ TEST_CASE("whichever allocation fails, a refresh gets 503, nothing is thrown, an
                     }
                     check_answer(at, what, at.respond(ask()));
                 });
-                CHECK(allocations > 5);
+                CHECK(allocations > 2);
             }
     std::printf("operator new: %zu answers of 503, %zu of them bare\n", refused, bare);
-    CHECK(refused > 1000);
+    CHECK(refused > 400);
 }
 
 TEST_CASE("whichever allocation fails, a login gives whole tokens or none, and nothing is thrown (R35, R51)") {
@@ -218,6 +218,6 @@ TEST_CASE("whichever allocation of OpenSSL fails, a key is whole or refused (R54
 
 TEST_CASE("allocations that failed in all") {
     std::printf("%zu of operator new, %zu of OpenSSL's\n", cpp_memory.total.load(), openssl_memory.total.load());
-    CHECK(cpp_memory.total > 1000);
+    CHECK(cpp_memory.total > 500);
     CHECK(openssl_memory.total > 1000);
 }

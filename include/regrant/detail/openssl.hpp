@@ -233,9 +233,8 @@ public:
     /// \return the size of the signature in bytes, 0 where OpenSSL fails
     std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
         const std::size_t size = sign_unchecked(text, signature);
-        if (size == 0) doubt_.left = doubt::signatures;
-        if (size == 0 || doubt_.left <= 0) return size;
-        --doubt_.left;
+        if (size == 0) doubt_.is_there = true;
+        if (size == 0 || !doubt_.is_there) return size;
         if (verify(text, signature.first(size))) return size;
         const error_mark mark;
         const rsa_key fresh(EVP_PKEY_dup(key_.get()));
@@ -256,11 +255,11 @@ private:
     explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
 
     /// Memory that runs short within OpenSSL 3.0 fails a signature and can leave the blinding, which threads share, half
-    /// renewed: it then signs wrong, without an error, up to 32 times. So the signatures behind a failed one are
-    /// verified; a copy of the key has a blinding of its own.
+    /// renewed: it then signs wrong, without an error, up to 32 times. Each thread may use another blinding, so there is
+    /// no telling when the last of these is past: behind a failed signature all are verified, for 1/30 of their time. A
+    /// copy of the key has a blinding of its own.
     struct doubt {
-        static constexpr int signatures = 128;
-        std::atomic<int> left = 0;
+        std::atomic<bool> is_there = false;
         doubt() noexcept = default;
         doubt(doubt&&) noexcept : doubt() {}
         doubt& operator=(doubt&&) noexcept { return *this; }
