@@ -51,7 +51,8 @@ public:
     /// every code of RFC 6749 5.2 that a form or a client cannot cause; `temporarily_unavailable` for an outage, after
     /// which the same token works again within the retry window
     template <class S = Store>
-    detail::task_like<Store, result<token_response, refusal>> respond(const refresh_request& request, instant now, decision& seen) {
+    detail::task_like<Store, result<token_response, refusal>> respond(const refresh_request& request, instant now,
+                                                                      decision& seen) {
         using namespace refresh_flow;
         auto opening = begin(request, rules_, now);
         if (!opening) co_return unexpected(std::move(opening).error());

@@ -43,8 +43,8 @@ namespace regrant::inline v0 {
 /// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
 /// store's operations return. Registry, issuer, `check_account`, `match_slowly` and the throttle's `admit` and
 /// `settle` may answer at once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond
-/// of RSA off the event loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
-/// them.
+/// of RSA off the event loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await`
+/// alone, and a test compares them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
 /// it but what making its two outermost frames throws: memory may run out before anything is there to catch it.
@@ -99,8 +99,8 @@ public:
                 auto known = co_await registry_.find(who.client_id);
                 if (!known) co_return unavailable(reason::registry_unavailable, known.error());
                 if (!*known) co_return unexpected(refusal{reason::client_unknown});
-                co_return co_await async_begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known, who,
-                                                      now, made);
+                co_return co_await async_begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known,
+                                                      who, now, made);
             },
             failed<answer_type>());
         tell(made, answer);
@@ -197,7 +197,8 @@ private:
             co_return co_await preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
-        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
+        auto answer =
+            co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = co_await may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());

@@ -114,7 +114,8 @@ public:
     /// \par Errors
     /// `invalid_client` with 429
     result<proving_secret, refusal> with(const admission& answer) && {
-        // RFC 6749 2.3.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks."
+        // RFC 6749 2.3.1: "the authorization server MUST protect any endpoint utilizing it against brute force
+        // attacks."
         if (answer.retry_after) return unexpected(refusal{reason::throttled, {}, answer.retry_after, sent_.owed()});
         return proving_secret(std::move(sent_), std::move(known_), now_);
     }

@@ -62,8 +62,9 @@ inline std::optional<slow_cost> dearest_of(std::span<const client> clients) {
 ///
 /// A right secret whose hash is slow is remembered: HMAC-SHA256 over it and the hashes it was held against, under a
 /// random key of the process. A wrong one never is. What is remembered ends by time, when a secret expires or is
-/// replaced (its hash is part of the text), or when a set of four is full: then the oldest of the four gives way. Who can
-/// read the process' memory can guess at a remembered secret as fast as at a plain hash; `remembered_for` bounds that.
+/// replaced (its hash is part of the text), or when a set of four is full: then the oldest of the four gives way. Who
+/// can read the process' memory can guess at a remembered secret as fast as at a plain hash; `remembered_for` bounds
+/// that.
 ///
 /// May be called from many threads at once.
 class client_secret_matcher {
@@ -105,8 +106,8 @@ public:
     }
 
     /// Computes as many slow hashes whoever the client is and whether the secret is right: of both places, of each text
-    /// presented. Takes a tenth of a second or more: an endpoint that may not block has it done by a hook on some pool of
-    /// threads.
+    /// presented. Takes a tenth of a second or more: an endpoint that may not block has it done by a hook on some pool
+    /// of threads.
     /// \par Errors
     /// `outage` when OpenSSL fails
     result<secret_match, outage> slowly(const secret_check& check) const {
@@ -157,7 +158,8 @@ private:
     /// \return nothing where nothing is remembered, or OpenSSL fails
     std::optional<name_type> name_of(const secret_check& check) const {
         if (!shared_->mac) return std::nullopt;
-        // Twelve bytes of a hash name it well, and all fits into one block of SHA-256 where a secret is no longer than 30.
+        // Twelve bytes of a hash name it well, and all fits into one block of SHA-256 where a secret is no longer than
+        // 30.
         constexpr std::size_t naming_bytes = 12;
         const std::string_view raw = check.presented_raw.value_or(std::string_view());
         const std::size_t size = check.presented.size();

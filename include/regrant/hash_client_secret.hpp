@@ -24,9 +24,9 @@ namespace regrant::inline v0 {
 
 /// What to keep of a client secret that was generated (R31).
 ///
-/// SHA-256 is right for it: of 128 random bits a thief of the hashes would have to try 2^127, at 10^12 a second for 10^18
-/// years; a slow hash would add nothing to that but its time, to each request. It is wrong for a secret that somebody
-/// chose, which is found in minutes: see `hash_client_secret_slowly`.
+/// SHA-256 is right for it: of 128 random bits a thief of the hashes would have to try 2^127, at 10^12 a second for
+/// 10^18 years; a slow hash would add nothing to that but its time, to each request. It is wrong for a secret that
+/// somebody chose, which is found in minutes: see `hash_client_secret_slowly`.
 /// \par Errors
 /// `outage` when OpenSSL fails
 inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
@@ -57,7 +57,8 @@ inline result<secret_hash, outage> hash_client_secret_slowly(std::string_view te
     made.salt_size = slow_hash::least_salt_bytes;
     if (auto filled = system_random().fill(std::span(made.salt_bytes).first(made.salt_size)); !filled)
         return unexpected(std::move(filled).error());
-    if (!detail::derive_slowly(text, cost, made.salt(), made.derived)) return unexpected(outage{"the slow hash failed"});
+    if (!detail::derive_slowly(text, cost, made.salt(), made.derived))
+        return unexpected(outage{"the slow hash failed"});
     return secret_hash{{}, std::make_shared<const slow_hash>(made)};
 }
 
@@ -90,8 +91,8 @@ inline result<secret_match, outage> match_client_secret_slowly(const secret_chec
     return raw_matches ? secret_match::raw : secret_match::neither;
 }
 
-/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether the
-/// raw text differs, which whoever sent it knows.
+/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether
+/// the raw text differs, which whoever sent it knows.
 /// \par Errors
 /// `outage` when OpenSSL fails
 inline result<secret_match, outage> match_client_secret(const secret_check& check) {

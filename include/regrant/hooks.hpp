@@ -39,9 +39,9 @@ concept can_throttle = throttle<Hooks>;
 
 class client_secret_matcher;
 
-/// `match_slowly(check, matcher)` has a slow hash computed elsewhere: `matcher.slowly(check)`, on some pool of threads, so
-/// that a tenth of a second of scrypt does not block an event loop. Both arguments live until it has answered. Without it
-/// the hash is computed where the request is.
+/// `match_slowly(check, matcher)` has a slow hash computed elsewhere: `matcher.slowly(check)`, on some pool of
+/// threads, so that a tenth of a second of scrypt does not block an event loop. Both arguments live until it has
+/// answered. Without it the hash is computed where the request is.
 template <class Hooks>
 concept can_match_slowly = requires(Hooks& hooks, const secret_check& check, const client_secret_matcher& matcher) {
     { hooks.match_slowly(check, matcher) } -> std::same_as<result<secret_match, outage>>;
@@ -113,14 +113,15 @@ template <class Hooks> constexpr void explain_account_hook() {
 }
 template <class Hooks> constexpr void explain_throttle_hooks() {
     if constexpr (mentions_throttle<std::remove_cv_t<Hooks>>)
-        static_assert(can_throttle<Hooks>, "the hooks of a throttle are: result<admission, outage> admit(const attempt& "
-                                           "tried); result<void, outage> settle(const attempt& tried, "
-                                           "attempt_outcome ended)");
+        static_assert(can_throttle<Hooks>,
+                      "the hooks of a throttle are: result<admission, outage> admit(const attempt& tried); "
+                      "result<void, outage> settle(const attempt& tried, attempt_outcome ended)");
 }
 template <class Hooks> constexpr void explain_slow_match() {
     if constexpr (mentions_match_slowly<std::remove_cv_t<Hooks>>)
-        static_assert(can_match_slowly<Hooks>, "the hook is: result<secret_match, outage> match_slowly(const secret_check& "
-                                               "check, const client_secret_matcher& matcher)");
+        static_assert(can_match_slowly<Hooks>,
+                      "the hook is: result<secret_match, outage> match_slowly(const secret_check& check, "
+                      "const client_secret_matcher& matcher)");
 }
 template <class Hooks> constexpr void explain_observer() {
     if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)

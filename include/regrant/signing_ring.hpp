@@ -46,8 +46,8 @@ struct rollover_times {
 ///     // at each GET of the set
 ///     auto body = regrant::jwks(ring->public_keys(now));
 ///
-/// Where many servers sign, give all of them the same schedule: the time decides, nobody has to switch. Copies share the
-/// keys; all members may be called from many threads at once.
+/// Where many servers sign, give all of them the same schedule: the time decides, nobody has to switch. Copies share
+/// the keys; all members may be called from many threads at once.
 /// \par OIDC Core 10.1.1
 class signing_ring {
 public:
@@ -98,7 +98,8 @@ public:
         std::vector<scheduled_key> keys = *shared_->keys;
         const auto found = std::find_if(keys.begin(), keys.end(),
                                         [&](const scheduled_key& each) { return each.key.key_id() == key_id; });
-        if (found == keys.end()) return unexpected(setup_error{"there is no signing key \"" + std::string(key_id) + "\""});
+        if (found == keys.end())
+            return unexpected(setup_error{"there is no signing key \"" + std::string(key_id) + "\""});
         keys.erase(found);
         if (keys.empty()) return unexpected(setup_error{"the ring would have no signing key left"});
         return replace(std::move(keys));

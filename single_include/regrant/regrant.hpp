@@ -1314,10 +1314,10 @@ private:
     rsa_key() noexcept = default;
     explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
 
-    /// Memory that runs short within OpenSSL 3.0 fails a signature and can leave the blinding, which threads share, half
-    /// renewed: it then signs wrong, without an error, up to 32 times. Each thread may use another blinding, so there is
-    /// no telling when the last of these is past: behind a failed signature all are verified, for 1/30 of their time. A
-    /// copy of the key has a blinding of its own.
+    /// Memory that runs short within OpenSSL 3.0 fails a signature and can leave the blinding, which threads share,
+    /// half renewed: it then signs wrong, without an error, up to 32 times. Each thread may use another blinding, so
+    /// there is no telling when the last of these is past: behind a failed signature all are verified, for 1/30 of
+    /// their time. A copy of the key has a blinding of its own.
     struct doubt {
         std::atomic<bool> is_there = false;
         doubt() noexcept = default;
@@ -2419,7 +2419,8 @@ inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
     constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
     std::uint64_t eight = 0;
     std::memcpy(&eight, from, 8);
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a borrow.
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a
+    // borrow.
     const std::uint64_t other = ((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & top;
     return (std::endian::native == std::endian::little ? std::countr_zero(other) : std::countl_zero(other)) / 8;
 }
@@ -3147,7 +3148,8 @@ public:
     /// \par Errors
     /// `invalid_client` with 429
     result<proving_secret, refusal> with(const admission& answer) && {
-        // RFC 6749 2.3.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks."
+        // RFC 6749 2.3.1: "the authorization server MUST protect any endpoint utilizing it against brute force
+        // attacks."
         if (answer.retry_after) return unexpected(refusal{reason::throttled, {}, answer.retry_after, sent_.owed()});
         return proving_secret(std::move(sent_), std::move(known_), now_);
     }
@@ -3306,9 +3308,9 @@ namespace regrant::inline v0 {
 
 /// What to keep of a client secret that was generated (R31).
 ///
-/// SHA-256 is right for it: of 128 random bits a thief of the hashes would have to try 2^127, at 10^12 a second for 10^18
-/// years; a slow hash would add nothing to that but its time, to each request. It is wrong for a secret that somebody
-/// chose, which is found in minutes: see `hash_client_secret_slowly`.
+/// SHA-256 is right for it: of 128 random bits a thief of the hashes would have to try 2^127, at 10^12 a second for
+/// 10^18 years; a slow hash would add nothing to that but its time, to each request. It is wrong for a secret that
+/// somebody chose, which is found in minutes: see `hash_client_secret_slowly`.
 /// \par Errors
 /// `outage` when OpenSSL fails
 inline result<secret_hash, outage> hash_client_secret(std::string_view text) {
@@ -3339,7 +3341,8 @@ inline result<secret_hash, outage> hash_client_secret_slowly(std::string_view te
     made.salt_size = slow_hash::least_salt_bytes;
     if (auto filled = system_random().fill(std::span(made.salt_bytes).first(made.salt_size)); !filled)
         return unexpected(std::move(filled).error());
-    if (!detail::derive_slowly(text, cost, made.salt(), made.derived)) return unexpected(outage{"the slow hash failed"});
+    if (!detail::derive_slowly(text, cost, made.salt(), made.derived))
+        return unexpected(outage{"the slow hash failed"});
     return secret_hash{{}, std::make_shared<const slow_hash>(made)};
 }
 
@@ -3372,8 +3375,8 @@ inline result<secret_match, outage> match_client_secret_slowly(const secret_chec
     return raw_matches ? secret_match::raw : secret_match::neither;
 }
 
-/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether the
-/// raw text differs, which whoever sent it knows.
+/// Answers a `secret_check`, in a time that does not tell which secret matched, or whether one did. It tells whether
+/// the raw text differs, which whoever sent it knows.
 /// \par Errors
 /// `outage` when OpenSSL fails
 inline result<secret_match, outage> match_client_secret(const secret_check& check) {
@@ -3442,8 +3445,9 @@ inline std::optional<slow_cost> dearest_of(std::span<const client> clients) {
 ///
 /// A right secret whose hash is slow is remembered: HMAC-SHA256 over it and the hashes it was held against, under a
 /// random key of the process. A wrong one never is. What is remembered ends by time, when a secret expires or is
-/// replaced (its hash is part of the text), or when a set of four is full: then the oldest of the four gives way. Who can
-/// read the process' memory can guess at a remembered secret as fast as at a plain hash; `remembered_for` bounds that.
+/// replaced (its hash is part of the text), or when a set of four is full: then the oldest of the four gives way. Who
+/// can read the process' memory can guess at a remembered secret as fast as at a plain hash; `remembered_for` bounds
+/// that.
 ///
 /// May be called from many threads at once.
 class client_secret_matcher {
@@ -3485,8 +3489,8 @@ public:
     }
 
     /// Computes as many slow hashes whoever the client is and whether the secret is right: of both places, of each text
-    /// presented. Takes a tenth of a second or more: an endpoint that may not block has it done by a hook on some pool of
-    /// threads.
+    /// presented. Takes a tenth of a second or more: an endpoint that may not block has it done by a hook on some pool
+    /// of threads.
     /// \par Errors
     /// `outage` when OpenSSL fails
     result<secret_match, outage> slowly(const secret_check& check) const {
@@ -3537,7 +3541,8 @@ private:
     /// \return nothing where nothing is remembered, or OpenSSL fails
     std::optional<name_type> name_of(const secret_check& check) const {
         if (!shared_->mac) return std::nullopt;
-        // Twelve bytes of a hash name it well, and all fits into one block of SHA-256 where a secret is no longer than 30.
+        // Twelve bytes of a hash name it well, and all fits into one block of SHA-256 where a secret is no longer than
+        // 30.
         constexpr std::size_t naming_bytes = 12;
         const std::string_view raw = check.presented_raw.value_or(std::string_view());
         const std::size_t size = check.presented.size();
@@ -3784,9 +3789,9 @@ concept can_throttle = throttle<Hooks>;
 
 class client_secret_matcher;
 
-/// `match_slowly(check, matcher)` has a slow hash computed elsewhere: `matcher.slowly(check)`, on some pool of threads, so
-/// that a tenth of a second of scrypt does not block an event loop. Both arguments live until it has answered. Without it
-/// the hash is computed where the request is.
+/// `match_slowly(check, matcher)` has a slow hash computed elsewhere: `matcher.slowly(check)`, on some pool of
+/// threads, so that a tenth of a second of scrypt does not block an event loop. Both arguments live until it has
+/// answered. Without it the hash is computed where the request is.
 template <class Hooks>
 concept can_match_slowly = requires(Hooks& hooks, const secret_check& check, const client_secret_matcher& matcher) {
     { hooks.match_slowly(check, matcher) } -> std::same_as<result<secret_match, outage>>;
@@ -3858,14 +3863,15 @@ template <class Hooks> constexpr void explain_account_hook() {
 }
 template <class Hooks> constexpr void explain_throttle_hooks() {
     if constexpr (mentions_throttle<std::remove_cv_t<Hooks>>)
-        static_assert(can_throttle<Hooks>, "the hooks of a throttle are: result<admission, outage> admit(const attempt& "
-                                           "tried); result<void, outage> settle(const attempt& tried, "
-                                           "attempt_outcome ended)");
+        static_assert(can_throttle<Hooks>,
+                      "the hooks of a throttle are: result<admission, outage> admit(const attempt& tried); "
+                      "result<void, outage> settle(const attempt& tried, attempt_outcome ended)");
 }
 template <class Hooks> constexpr void explain_slow_match() {
     if constexpr (mentions_match_slowly<std::remove_cv_t<Hooks>>)
-        static_assert(can_match_slowly<Hooks>, "the hook is: result<secret_match, outage> match_slowly(const secret_check& "
-                                               "check, const client_secret_matcher& matcher)");
+        static_assert(can_match_slowly<Hooks>,
+                      "the hook is: result<secret_match, outage> match_slowly(const secret_check& check, "
+                      "const client_secret_matcher& matcher)");
 }
 template <class Hooks> constexpr void explain_observer() {
     if constexpr (mentions_observe<std::remove_cv_t<Hooks>>)
@@ -4888,7 +4894,8 @@ public:
     /// every code of RFC 6749 5.2 that a form or a client cannot cause; `temporarily_unavailable` for an outage, after
     /// which the same token works again within the retry window
     template <class S = Store>
-    detail::task_like<Store, result<token_response, refusal>> respond(const refresh_request& request, instant now, decision& seen) {
+    detail::task_like<Store, result<token_response, refusal>> respond(const refresh_request& request, instant now,
+                                                                      decision& seen) {
         using namespace refresh_flow;
         auto opening = begin(request, rules_, now);
         if (!opening) co_return unexpected(std::move(opening).error());
@@ -4981,8 +4988,8 @@ namespace regrant::inline v0 {
 /// The task is the host's own, e.g. `boost::asio::awaitable<http_reply>`: it is rebound (`rebind_task`) from what the
 /// store's operations return. Registry, issuer, `check_account`, `match_slowly` and the throttle's `admit` and
 /// `settle` may answer at once or return such tasks: an issuer that signs on a pool of threads keeps half a millisecond
-/// of RSA off the event loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await` alone, and a test compares
-/// them.
+/// of RSA off the event loop. All else is as in `token_endpoint`, word for word: the bodies differ by `co_await`
+/// alone, and a test compares them.
 ///
 /// Arguments outlive the task, and so do store, registry, issuer, hooks and random source. Nothing is thrown out of
 /// it but what making its two outermost frames throws: memory may run out before anything is there to catch it.
@@ -5037,8 +5044,8 @@ public:
                 auto known = co_await registry_.find(who.client_id);
                 if (!known) co_return unavailable(reason::registry_unavailable, known.error());
                 if (!*known) co_return unexpected(refusal{reason::client_unknown});
-                co_return co_await async_begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known, who,
-                                                      now, made);
+                co_return co_await async_begin_family(store_, issuer_, *keyring, settings_.policy, random_, **known,
+                                                      who, now, made);
             },
             failed<answer_type>());
         tell(made, answer);
@@ -5135,7 +5142,8 @@ private:
             co_return co_await preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
         visit seen{{now}, {}, {}};
-        auto answer = co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
+        auto answer =
+            co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = co_await may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -6296,7 +6304,8 @@ private:
             registration_reader one(found);
             one.id_ = id_;
             const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
-            if (const json_value* text = one.member(inner.data())) add_secret(name, to, *text, one.number("expires_at"));
+            if (const json_value* text = one.member(inner.data()))
+                add_secret(name, to, *text, one.number("expires_at"));
             else fail(std::string(name) + " holds an object without " + std::string(inner));
             if (one.fault_) fault_ = one.fault_;
         } else {
@@ -6535,8 +6544,8 @@ struct rollover_times {
 ///     // at each GET of the set
 ///     auto body = regrant::jwks(ring->public_keys(now));
 ///
-/// Where many servers sign, give all of them the same schedule: the time decides, nobody has to switch. Copies share the
-/// keys; all members may be called from many threads at once.
+/// Where many servers sign, give all of them the same schedule: the time decides, nobody has to switch. Copies share
+/// the keys; all members may be called from many threads at once.
 /// \par OIDC Core 10.1.1
 class signing_ring {
 public:
@@ -6587,7 +6596,8 @@ public:
         std::vector<scheduled_key> keys = *shared_->keys;
         const auto found = std::find_if(keys.begin(), keys.end(),
                                         [&](const scheduled_key& each) { return each.key.key_id() == key_id; });
-        if (found == keys.end()) return unexpected(setup_error{"there is no signing key \"" + std::string(key_id) + "\""});
+        if (found == keys.end())
+            return unexpected(setup_error{"there is no signing key \"" + std::string(key_id) + "\""});
         keys.erase(found);
         if (keys.empty()) return unexpected(setup_error{"the ring would have no signing key left"});
         return replace(std::move(keys));
@@ -6752,8 +6762,8 @@ private:
     std::size_t count_ = 0;
 };
 
-/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC 6177),
-/// so that a count by address would bind nobody. Other text counts as it is.
+/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC
+/// 6177), so that a count by address would bind nobody. Other text counts as it is.
 inline std::string peer_network(std::string_view address) {
     if (address.find(':') == std::string_view::npos) return std::string(address);
     const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));

@@ -45,7 +45,8 @@ inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
     constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
     std::uint64_t eight = 0;
     std::memcpy(&eight, from, 8);
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a borrow.
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a
+    // borrow.
     const std::uint64_t other = ((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & top;
     return (std::endian::native == std::endian::little ? std::countr_zero(other) : std::countl_zero(other)) / 8;
 }

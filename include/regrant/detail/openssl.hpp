@@ -254,10 +254,10 @@ private:
     rsa_key() noexcept = default;
     explicit rsa_key(EVP_PKEY* key) noexcept : key_(key) {}
 
-    /// Memory that runs short within OpenSSL 3.0 fails a signature and can leave the blinding, which threads share, half
-    /// renewed: it then signs wrong, without an error, up to 32 times. Each thread may use another blinding, so there is
-    /// no telling when the last of these is past: behind a failed signature all are verified, for 1/30 of their time. A
-    /// copy of the key has a blinding of its own.
+    /// Memory that runs short within OpenSSL 3.0 fails a signature and can leave the blinding, which threads share,
+    /// half renewed: it then signs wrong, without an error, up to 32 times. Each thread may use another blinding, so
+    /// there is no telling when the last of these is past: behind a failed signature all are verified, for 1/30 of
+    /// their time. A copy of the key has a blinding of its own.
     struct doubt {
         std::atomic<bool> is_there = false;
         doubt() noexcept = default;

@@ -74,8 +74,8 @@ private:
     std::size_t count_ = 0;
 };
 
-/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC 6177),
-/// so that a count by address would bind nobody. Other text counts as it is.
+/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC
+/// 6177), so that a count by address would bind nobody. Other text counts as it is.
 inline std::string peer_network(std::string_view address) {
     if (address.find(':') == std::string_view::npos) return std::string(address);
     const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));

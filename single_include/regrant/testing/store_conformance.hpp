@@ -714,7 +714,8 @@ template <class Bench> void check_reap_races(Bench& bench) {
                 std::atomic<bool> begun{false};
                 bench.race(at.saw(), [&](const auto& own, std::size_t i, starting_line& line) {
                     line.arrive_and_wait();
-                    // In every other round after an advance has begun: who leaves the line first is the machine's choice.
+                    // In every other round after an advance has begun: who leaves the line first is the machine's
+                    // choice.
                     while (i == 0 && round % 2 == 1 && !begun) std::this_thread::yield();
                     if (i == 1) begun = true;
                     if (i == 0) (void)own.works(own.store().reap(until + std::chrono::milliseconds(1)), "reap");
