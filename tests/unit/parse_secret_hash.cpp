@@ -28,9 +28,10 @@ std::string with(std::string_view text, std::string_view old, std::string_view f
 } // namespace
 
 TEST_CASE("hashes that another program made are read, and match what it hashed (R31, 7914 2, 8018 5.2)") {
-    for (const auto& [text, secret] : {std::pair(by_scrypt, "correct horse"), std::pair(by_pbkdf2, "correct horse"),
-                                       std::pair(by_sha256, "generated")}) {
-        INFO(std::string(text)); // clang 14 captures no structured binding
+    for (const auto& [text_, secret] : {std::pair(by_scrypt, "correct horse"), std::pair(by_pbkdf2, "correct horse"),
+                                        std::pair(by_sha256, "generated")}) {
+        const auto text = text_; // clang 14 captures no structured binding
+        CAPTURE(text);
         const auto hash = parse_secret_hash(text);
         REQUIRE(hash);
         CHECK((hash->slow != nullptr) == (text != by_sha256));
