@@ -47,7 +47,7 @@ public:
         while (course.goes_on()) {
             auto to = course.at().take(until);
             if (!to) {
-                course.unreachable(std::move(to).error());
+                course.not_reached(std::move(to).error());
                 continue;
             }
             auto answers = (*to)->call_all(course.bytes(), course.answers(), until);

@@ -200,8 +200,8 @@ public:
     /// How many answers that has; the last is the one.
     std::size_t answers() const noexcept { return is_asking_ ? 2 : 1; }
 
-    /// It could not be connected to.
-    void unreachable(std::string why) {
+    /// It could not be connected to. (Pistache has a macro by the name of "unreachable".)
+    void not_reached(std::string why) {
         // Another server may know who has its slots now.
         Node* const other = unreachable_ == nullptr ? routes_.other_than(*at_) : nullptr;
         if (other == nullptr) return end(std::move(why));

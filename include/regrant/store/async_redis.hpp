@@ -173,7 +173,7 @@ private:
             while (course.goes_on()) {
                 auto to = co_await course.at().pool().take(until, until);
                 if (!to) {
-                    course.unreachable(course.at().named(to.error().detail));
+                    course.not_reached(course.at().named(to.error().detail));
                     continue;
                 }
                 auto answers = co_await (*to)->call_all(course.bytes(), course.answers(), until);

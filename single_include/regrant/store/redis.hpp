@@ -542,8 +542,8 @@ public:
     /// How many answers that has; the last is the one.
     std::size_t answers() const noexcept { return is_asking_ ? 2 : 1; }
 
-    /// It could not be connected to.
-    void unreachable(std::string why) {
+    /// It could not be connected to. (Pistache has a macro by the name of "unreachable".)
+    void not_reached(std::string why) {
         // Another server may know who has its slots now.
         Node* const other = unreachable_ == nullptr ? routes_.other_than(*at_) : nullptr;
         if (other == nullptr) return end(std::move(why));
@@ -780,7 +780,7 @@ public:
         while (course.goes_on()) {
             auto to = course.at().take(until);
             if (!to) {
-                course.unreachable(std::move(to).error());
+                course.not_reached(std::move(to).error());
                 continue;
             }
             auto answers = (*to)->call_all(course.bytes(), course.answers(), until);
