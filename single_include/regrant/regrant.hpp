@@ -348,9 +348,9 @@ struct setup_error {
 
 // regrant/result.hpp - a value or the reason there is none, with the names of std::expected.
 
+#include <memory>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace regrant::inline v0 {
 
@@ -369,36 +369,68 @@ private:
 ///
 /// It has no `value()`: that would throw. Ask first, then dereference.
 template <class T, class E> class [[nodiscard]] result {
+    static constexpr bool copies = std::is_copy_constructible_v<T> && std::is_copy_constructible_v<E>;
+
 public:
     using value_type = T;
     using error_type = E;
 
     template <class U = T>
         requires std::is_convertible_v<U&&, T> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
-    constexpr result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+    constexpr result(U&& value) : value_(std::forward<U>(value)), has_value_(true) {}
 
     template <class G>
         requires std::is_constructible_v<E, G&&>
-    constexpr result(unexpected<G> error) : state_(std::in_place_index<1>, std::move(error).error()) {}
+    constexpr result(unexpected<G> error) : error_(std::move(error).error()), has_value_(false) {}
 
-    constexpr bool has_value() const noexcept { return state_.index() == 0; }
-    constexpr explicit operator bool() const noexcept { return has_value(); }
+    constexpr result(result&& other) noexcept : has_value_(other.has_value_) {
+        if (has_value_) std::construct_at(&value_, std::move(other.value_));
+        else std::construct_at(&error_, std::move(other.error_));
+    }
+    constexpr result(const result& other)
+        requires copies
+        : has_value_(other.has_value_) {
+        if (has_value_) std::construct_at(&value_, other.value_);
+        else std::construct_at(&error_, other.error_);
+    }
+    constexpr result& operator=(result&& other) noexcept {
+        if (this == &other) return *this;
+        std::destroy_at(this);
+        return *std::construct_at(this, std::move(other));
+    }
+    constexpr result& operator=(const result& other)
+        requires copies
+    {
+        return *this = result(other);
+    }
+    constexpr ~result() {
+        if (has_value_) std::destroy_at(&value_);
+        else std::destroy_at(&error_);
+    }
+
+    constexpr bool has_value() const noexcept { return has_value_; }
+    constexpr explicit operator bool() const noexcept { return has_value_; }
 
     /// \pre has_value()
-    constexpr T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-    constexpr const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
+    constexpr T& operator*() & noexcept { return value_; }
+    constexpr const T& operator*() const& noexcept { return value_; }
     /// By value: `for (auto& row : *store.list_subject("alice"))` would outlive a reference into the result.
-    constexpr T operator*() && { return std::move(*std::get_if<0>(&state_)); }
-    constexpr T* operator->() noexcept { return std::get_if<0>(&state_); }
-    constexpr const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+    constexpr T operator*() && { return std::move(value_); }
+    constexpr T* operator->() noexcept { return &value_; }
+    constexpr const T* operator->() const noexcept { return &value_; }
 
     /// \pre !has_value()
-    constexpr E& error() & noexcept { return *std::get_if<1>(&state_); }
-    constexpr const E& error() const& noexcept { return *std::get_if<1>(&state_); }
-    constexpr E&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
+    constexpr E& error() & noexcept { return error_; }
+    constexpr const E& error() const& noexcept { return error_; }
+    constexpr E&& error() && noexcept { return std::move(error_); }
 
 private:
-    std::variant<T, E> state_;
+    // No std::variant: its visits would be a third of what including this library costs a compiler.
+    union {
+        T value_;
+        E error_;
+    };
+    bool has_value_;
 };
 
 /// A deed that may fail and has nothing to bring back.
@@ -574,7 +606,6 @@ struct slow_hash {
 // regrant/client.hpp - an application as it was registered.
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 namespace regrant::inline v0 {
@@ -3051,6 +3082,8 @@ private:
 } // namespace regrant::inline v0
 
 // regrant/client_authentication.hpp - RFC 6749 section 2.3 as steps that ask for what they need.
+
+#include <variant>
 
 namespace regrant::inline v0::client_authentication {
 
