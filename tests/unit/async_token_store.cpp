@@ -3,6 +3,7 @@
 #include <regrant/async_token_store.hpp>
 
 #include "support/flow_awaited.hpp"
+#include "support/odd_task.hpp"
 
 #include <regrant/memory_store.hpp>
 
@@ -13,19 +14,9 @@
 
 namespace {
 
-/// A task whose first parameter is not what it gives.
-template <class Loop, class T> struct odd_task {};
-struct loop {};
-
-} // namespace
-
-template <class Loop, class Was, class T> struct regrant::rebind_task<odd_task<Loop, Was>, T> {
-    using type = odd_task<Loop, T>;
-};
-
-namespace {
-
 using namespace regrant;
+using flow::odd_task;
+struct loop {};
 template <class T> using odd_answer = odd_task<loop, result<T, outage>>;
 
 struct odd_store {

@@ -79,9 +79,9 @@ public:
     regrant::result<regrant::advance_outcome, regrant::outage> advance(const regrant::row_key& key,
                                                                        regrant::generation expected,
                                                                        regrant::generation following,
-                                                                       regrant::instant now) {
+                                                                       regrant::instant at) {
         return staged<regrant::advance_outcome>("advance",
-                                                [&] { return rows.advance(key, expected, following, now); });
+                                                [&] { return rows.advance(key, expected, following, at); });
     }
     regrant::result<void, regrant::outage> revoke(const regrant::row_key& key) {
         return staged<void>("revoke", [&] { return rows.revoke(key); });
