@@ -29,7 +29,7 @@ using namespace regrant;
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 
-constexpr auto far_away = 5ms;
+constexpr clock_type::duration far_away = 5ms;
 /// A refresh finds the row, then advances it.
 constexpr int calls_per_refresh = 2;
 
@@ -135,14 +135,17 @@ asio::awaitable<std::string> ask(boost::beast::tcp_stream& stream, http::verb me
     request.prepare_payload();
     co_await http::async_write(stream, request, asio::use_awaitable);
     boost::beast::flat_buffer buffer;
+    buffer.reserve(4096); // else it reads 512 bytes at a time, each behind all other connections
     http::response<http::string_body> response;
     co_await http::async_read(stream, buffer, response, asio::use_awaitable);
     co_return response.result() == http::status::ok ? std::move(response.body()) : std::string("refused");
 }
 
-/// One chain of refreshes on one connection, until it is over.
-asio::awaitable<void> chain(asio::ip::tcp::endpoint to, std::string token, clock_type::time_point until,
-                            std::size_t& refreshes, bool& sound) {
+/// One chain of refreshes on one connection, for some time.
+asio::awaitable<void> chain(asio::ip::tcp::endpoint to, std::string token, clock_type::time_point from,
+                            clock_type::time_point until, std::size_t& refreshes, bool& sound) {
+    asio::steady_timer begin(co_await asio::this_coro::executor, from);
+    co_await begin.async_wait(asio::use_awaitable);
     boost::beast::tcp_stream stream(co_await asio::this_coro::executor);
     co_await stream.async_connect(to, asio::use_awaitable);
     stream.socket().set_option(asio::ip::tcp::no_delay(true));
@@ -188,8 +191,13 @@ template <class Issuer> outcome load(server<Issuer>& target, std::size_t connect
     std::size_t refreshes = 0;
     bool sound = true;
     std::vector<double> took;
+    // Real clients do not all begin at once.
+    const auto apart = calls_per_refresh * far_away / static_cast<int>(connections);
     for (std::size_t i = 0; i != connections; ++i)
-        asio::co_spawn(loop, chain(target.address(), target.first_token(), until, refreshes, sound), asio::detached);
+        asio::co_spawn(loop,
+                       chain(target.address(), target.first_token(), begin + static_cast<int>(i) * apart, until,
+                             refreshes, sound),
+                       asio::detached);
     asio::co_spawn(loop, probe(target.address(), until, took), asio::detached);
     loop.run();
     const std::chrono::duration<double> elapsed = clock_type::now() - begin;

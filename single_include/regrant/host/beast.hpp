@@ -181,9 +181,10 @@ private:
 
         const std::string path(path_of(parser.get().target()));
         http_request request = to_request(parser.get().base());
-        if (boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done())
+        take_what_is_here(parser, error);
+        if (!error && boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done())
             error = co_await write(http::response<http::empty_body>(http::status::continue_, 11));
-        if (!error) {
+        if (!error && !parser.is_done()) {
             stream_.expires_after(limits_.step);
             co_await http::async_read(stream_, buffer_, parser, noted(error));
         }
@@ -195,6 +196,15 @@ private:
         error = co_await write(to_response(std::move(reply), parser.get(), then));
         if (error || then == afterwards::close) co_await part();
         co_return error ? afterwards::close : then;
+    }
+
+    /// A body that came with its header is read at once: an `async_read` would wait for its turn behind all other
+    /// connections, which makes those that ask together be answered together, the first no sooner than the last.
+    void take_what_is_here(parser_type& parser, error_code& error) {
+        if (parser.is_done() || buffer_.size() == 0) return;
+        parser.eager(true);
+        buffer_.consume(parser.put(buffer_.data(), error));
+        if (error == boost::beast::http::error::need_more) error = {};
     }
 
     task<http_reply> answered(const std::string& path, http_request request) {
