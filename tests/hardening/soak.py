@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # tests/hardening/soak.py - good, bad and concurrent traffic for as long as told; every answer is checked, memory too.
 # SPDX-License-Identifier: MIT
-"""usage: soak.py MINUTES [STORE...]
+"""usage: soak.py MINUTES [STORE...]    half of the time for each of memory: and sqlite:, or the stores named
+       soak.py --self-test          shows that a wrong answer of any kind is seen, and a leak
 
-Half of the time for each of memory: and sqlite:, or the stores named. Needs REGRANT_SERVER, as tests/server does.
+Needs REGRANT_SERVER, as tests/server does.
 """
 import base64
 import hashlib
@@ -22,10 +23,12 @@ from _support import FORM, TENANT, Server, check, finish, read_reply  # noqa: E4
 
 MEMBERS = ["access_token", "refresh_token", "scope", "id_token", "token_type", "expires_in"]
 SPA = {"client_id": "SPA_CLIENT_ID"}
-# What a login may cost for good: its row, which the memory store keeps.
-ROW_KIB = 1
-# What malloc may keep on top of that, once each thread has had its turn.
+# What a login may cost for good where the store keeps its row in memory.
+ROW_KIB = {"memory:": 1}
+# What malloc, and SQLite's cache, may keep on top of that once each thread has had its turn.
 SLACK_KIB = 4096
+# Connections come and go while they are counted.
+SLACK_COUNT = 12
 
 
 def decode(text):
@@ -78,12 +81,19 @@ class Worker(threading.Thread):
 
     def run(self):
         while self.traffic.is_on():
-            try:
-                self.act(self)
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-                self.traffic.saw(self.act.__name__, False, repr(error))
-                self.line.close()
+            self.take_turn()
         self.line.close()
+
+    def take_turn(self):
+        try:
+            self.act(self)
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            self.traffic.saw(self.act.__name__, False, repr(error))
+            self.line.close()
+
+    def another(self, number):
+        """One with a connection of its own, for what happens beside."""
+        return Worker(self.traffic, self.act, f"{self.number}.{number}")
 
     def ask(self, path, fields, method="POST", headers=FORM):
         """One request on this worker's connection; (status, body as JSON or text)."""
@@ -102,6 +112,8 @@ class Worker(threading.Thread):
                     raise
                 with self.traffic.lock:
                     self.traffic.reopened += 1
+        if path.startswith("/oauth2/token") and reply.getheader("Cache-Control") != "no-store":
+            return "it may be stored", text
         try:
             return reply.status, json.loads(text) if text else None
         except ValueError:
@@ -112,7 +124,8 @@ class Worker(threading.Thread):
         with self.traffic.lock:
             self.traffic.logins += 1
         status, body = self.ask("/demo/login", {"client_id": client["client_id"], "sub": sub, "scope": "openid profile"})
-        self.traffic.saw("login", status == 200, status, body)
+        if not self.traffic.saw("login", status == 200 and list(body) == MEMBERS, status, body):
+            raise ValueError("nobody is logged in")
         return sub, body["refresh_token"]
 
     def refresh(self, token, client=TENANT):
@@ -157,7 +170,7 @@ def race(worker):
         if not worker.traffic.is_on():
             return
         got = []
-        tabs = [Worker(worker.traffic, race, f"{worker.number}.{tab}") for tab in range(4)]
+        tabs = [worker.another(tab) for tab in range(4)]
 
         def one(tab):
             try:
@@ -256,20 +269,38 @@ def slow(worker):
 KINDS = {chain: 4, race: 1, replay: 1, logout: 1, wrong_credentials: 2, malformed: 2, slow: 3}
 
 
-# --- memory ---
+# --- what it costs the server ---
 
-def memory_of(process):
-    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+def sample(traffic, begun):
+    """What the server's process has now, and what it was asked until now."""
+    at = f"/proc/{traffic.server.process.pid}"
+    with open(f"{at}/status", encoding="ascii") as status:
         lines = dict(line.split(":", 1) for line in status)
-    return {name: int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM", "Threads")}
+    now = {name: int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM", "Threads")}
+    with traffic.lock:
+        answers, logins = sum(traffic.answers.values()), traffic.logins
+    return {**now, "files": len(os.listdir(f"{at}/fd")), "time": time.monotonic() - begun, "answers": answers,
+            "logins": logins}
+
+
+def growth(samples, name):
+    """From the first tenth to the last; the highest of each, for what comes and goes is not always there to be seen."""
+    few = max(3, len(samples) // 10)
+    return max(each[name] for each in samples[-few:]) - max(each[name] for each in samples[:few])
 
 
 def slope(samples):
-    """KiB for each minute, by least squares."""
-    middle = sum(t for t, _ in samples) / len(samples)
-    mean = sum(kib for _, kib in samples) / len(samples)
-    spread = sum((t - middle) ** 2 for t, _ in samples)
-    return 60 * sum((t - middle) * (kib - mean) for t, kib in samples) / spread if spread else 0.0
+    """KiB of VmRSS for each minute, by least squares."""
+    middle, mean = (sum(each[name] for each in samples) / len(samples) for name in ("time", "VmRSS"))
+    spread = sum((each["time"] - middle) ** 2 for each in samples)
+    return 60 * sum((each["time"] - middle) * (each["VmRSS"] - mean) for each in samples) / spread if spread else 0.0
+
+
+def growths(samples, row_kib):
+    """What must stay flat: its name, by how much it grew, by how much it might."""
+    kib = SLACK_KIB + row_kib * growth(samples, "logins")
+    return [("VmRSS", growth(samples, "VmRSS"), kib), ("VmHWM", growth(samples, "VmHWM"), kib),
+            ("Threads", growth(samples, "Threads"), SLACK_COUNT), ("files", growth(samples, "files"), SLACK_COUNT)]
 
 
 def soak(store, seconds):
@@ -278,38 +309,144 @@ def soak(store, seconds):
         workers = [Worker(traffic, act, f"{act.__name__}{number}") for act, times in KINDS.items() for number in range(times)]
         for worker in workers:
             worker.start()
-        begun, samples, logins_at_warm = time.monotonic(), [], None
-        warm = begun + seconds * 0.4
+        begun, samples = time.monotonic(), []
+        warm = begun + min(seconds * 0.4, 120)
         while traffic.is_on():
             time.sleep(min(1.0, seconds / 30))
             if time.monotonic() > warm:
-                logins_at_warm = traffic.logins if logins_at_warm is None else logins_at_warm
-                samples.append((time.monotonic() - begun, memory_of(server.process)["VmRSS"]))
+                samples.append(sample(traffic, begun))
         for worker in workers:
             worker.join(40)
-        seen, count = memory_of(server.process), sum(traffic.answers.values())
+        count = sum(traffic.answers.values())
         kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(traffic.answers.items()))
         print(f"--- {store} {seconds:.0f} s, {count} answers: {kinds}")
-        check(f"{store} {count} answers are as they must be, none a 5xx", not traffic.wrong and count > 100, traffic.wrong[:5])
+        check(f"{store} {count} answers are as they must be, none a 5xx", not traffic.wrong and count > 100,
+              traffic.wrong[:5])
         check(f"{store} {traffic.verified} signatures verify", traffic.verified > 4)
         check(f"{store} all workers ended", not [worker for worker in workers if worker.is_alive()])
-        if traffic.wrong or len(samples) < 6:
-            with open(server.log, encoding="utf-8") as log:
-                check(f"{store} the soak went its whole time", False, log.read()[-2000:])
-            return
-        grown = sum(kib for _, kib in samples[-3:]) / 3 - sum(kib for _, kib in samples[:3]) / 3
-        logins = traffic.logins - logins_at_warm
-        print(f"--- {store} VmRSS {samples[-1][1]} KiB, {grown:+.0f} KiB over the last 60 % with {logins} new logins, "
-              f"slope {slope(samples):+.0f} KiB/min, VmHWM {seen['VmHWM']} KiB, {seen['Threads']} threads, "
-              f"{traffic.reopened} idle connections closed by the server")
-        check(f"{store} memory stays flat but for the rows of new logins", grown < SLACK_KIB + ROW_KIB * logins,
-              f"{grown:.0f} KiB for {logins} logins")
+        check(f"{store} {traffic.reopened} kept connections were closed, which idle ones may be",
+              traffic.reopened <= count / 500)
         with open(server.log, encoding="utf-8") as log:
-            check(f"{store} no answer was a 503", "answered 503" not in log.read())
+            said = log.read()
+        if traffic.wrong or len(samples) < 6:
+            check(f"{store} the soak went its whole time", False, said[-2000:])
+            return
+        first, last = samples[0], samples[-1]
+        print(f"--- {store} from {first['time']:.0f} s to {last['time']:.0f} s, {last['answers'] - first['answers']} "
+              f"answers and {last['logins'] - first['logins']} new logins: VmRSS {first['VmRSS']} to {last['VmRSS']} KiB, "
+              f"slope {slope(samples):+.0f} KiB/min, VmHWM {last['VmHWM']} KiB, {last['Threads']} threads, "
+              f"{last['files']} files")
+        for name, grown, may in growths(samples, ROW_KIB.get(store, 0)):
+            check(f"{store} {name} stays flat: {grown:+} of {may} that it may grow with new logins", grown <= may)
+        check(f"{store} the operator was told of replays and of no 503",
+              "answered 503" not in said and "has ended its login" in said, said[-2000:])
         check(f"{store} it ends in peace", server.end() == 0)
 
 
+# --- whether all that would be seen ---
+
+class Alteration:
+    """Alters the nth answer, and says whether that was seen before eight more had come."""
+
+    def __init__(self, nth, alter):
+        self.nth, self.alter, self.count, self.was_seen = nth, alter, 0, None
+
+
+class Altered(Worker):
+    """Gets one of its answers altered, or of those of the ones beside it."""
+
+    def __init__(self, traffic, act, number, alteration):
+        super().__init__(traffic, act, number)
+        self.alteration = alteration
+
+    def another(self, number):
+        return Altered(self.traffic, self.act, f"{self.number}.{number}", self.alteration)
+
+    def ask(self, *args, **more):
+        status, body = super().ask(*args, **more)
+        one = self.alteration
+        with self.traffic.lock:
+            one.count += 1
+            place = one.count
+            if place > one.nth + 8 and one.was_seen is None:
+                one.was_seen = bool(self.traffic.wrong)
+        if place > one.nth + 8:
+            raise ValueError("enough is known")
+        return one.alter(status, body) if place == one.nth else (status, body)
+
+
+def another_body(status, body):
+    if isinstance(body, dict) and "error" in body:
+        return status, {"error": "server_error"}
+    return status, {name: text for name, text in (body or {"a": "b"}).items() if name != "id_token"}
+
+
+def another_token(status, body):
+    """The successor with its last byte wrong."""
+    token = body["refresh_token"]
+    return status, {**body, "refresh_token": token[:-2] + ("BA" if token[-2] == "A" else "AA")}
+
+
+def altered_answers(server, act, most, alter):
+    """Which of the first answers of a turn can be altered unseen; none should."""
+    unseen, altered = [], 0
+    for nth in range(1, most + 1):
+        traffic, one = Traffic(server, 60), Alteration(nth, alter)
+        worker = Altered(traffic, act, f"{act.__name__}{nth}", one)
+        worker.take_turn()
+        worker.line.close()
+        if one.count < nth:
+            break
+        altered += 1
+        if not (bool(traffic.wrong) if one.was_seen is None else one.was_seen):
+            unseen.append(nth)
+    return altered, unseen
+
+
+def series(**of):
+    """Ten minutes of samples, from functions of the second."""
+    flat = {"VmRSS": 20000, "VmHWM": 21000, "Threads": 30, "files": 40}
+    return [{**{name: of.get(name, lambda t, kib=kib: kib)(t) for name, kib in flat.items()},
+             "time": t, "answers": 1000 * t, "logins": 10 * t} for t in range(120, 600)]
+
+
+def self_test():
+    def fails(samples, row_kib=0):
+        return [name for name, grown, may in growths(samples, row_kib) if grown > may]
+
+    check("soak: what is flat is flat", not fails(series()))
+    check("soak: what goes up and down is flat", not fails(series(VmRSS=lambda t: 20000 + 3000 * (t % 7))))
+    check("soak: rows of the memory store may be kept", not fails(series(VmRSS=lambda t: 20000 + 10 * t), 1))
+    check("soak: but not those of a database", fails(series(VmRSS=lambda t: 20000 + 10 * t)) == ["VmRSS"])
+    check("soak: 50 bytes leaked by each answer are seen",
+          fails(series(VmRSS=lambda t: 20000 + 50 * t), 1) == ["VmRSS"])
+    check("soak: a peak that climbs is seen", fails(series(VmHWM=lambda t: 21000 + 20 * t)) == ["VmHWM"])
+    check("soak: threads that never end are seen", fails(series(Threads=lambda t: 30 + t // 20)) == ["Threads"])
+    check("soak: sockets that are never closed are seen", fails(series(files=lambda t: 30 + t // 20)) == ["files"])
+    with Server() as server:
+        for act, most in ((chain, 12), (race, 12), (replay, 6), (logout, 4), (wrong_credentials, 12), (malformed, 15),
+                          (slow, 2)):
+            for what, alter in (("a 500", lambda _, body: (500, body)), ("another body", another_body)):
+                altered, unseen = altered_answers(server, act, most, alter)
+                check(f"soak: {what} is seen, whichever of {altered} answers to {act.__name__} it is",
+                      altered > 1 and not unseen, unseen)
+        for act in (chain, race):
+            altered, unseen = altered_answers(server, act, 8, another_token)
+            check(f"soak: another successor is seen in {act.__name__}", altered > 1 and not unseen, unseen)
+        traffic = Traffic(server, 60)
+        _, token = Worker(traffic, chain, "signed").login()
+        answer = server.refresh(token).json
+        jwt = answer["access_token"]
+        check("soak: an altered signature is seen", traffic.is_signed(jwt) and not traffic.is_signed("x" + jwt))
+        server.kill()
+        Worker(traffic, chain, "alone").take_turn()
+        check("soak: a server that is gone is seen", traffic.wrong)
+
+
 def main():
+    if sys.argv[1:] == ["--self-test"]:
+        self_test()
+        finish()
     try:
         minutes = float(sys.argv[1])
     except (IndexError, ValueError):
