@@ -114,6 +114,12 @@ struct demo_parts {
         return settings;
     }
 
+    /// What `issue` gave, and who asked for it, for the tests of hosts to see.
+    static regrant::http_reply login_reply(const auto& tokens, const std::string& peer) {
+        regrant::http_reply reply = tokens ? to_reply(*tokens) : to_reply(tokens.error());
+        reply.headers.push_back({"Peer", peer});
+        return reply;
+    }
     regrant::http_reply jwks() const {
         const regrant::jwk keys[] = {issuer.key().public_jwk()};
         return regrant::public_document(regrant::jwks(keys));

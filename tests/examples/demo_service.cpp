@@ -33,7 +33,7 @@ regrant::http_reply demo_service::login(regrant::http_request request) {
     const std::string_view client = form->find("client_id").value_or("");
     const std::string_view user = form->find("sub").value_or("");
     auto tokens = parts_->endpoint.issue({client, user, "openid profile email"}, parts_->told.now());
-    return tokens ? to_reply(*tokens) : to_reply(tokens.error());
+    return demo_parts::login_reply(tokens, request.peer);
 }
 
 regrant::http_reply demo_service::jwks() const { return parts_->jwks(); }

@@ -28,7 +28,8 @@ public:
 
     /// The token endpoint, for every method of `/oauth2/token`.
     regrant::http_reply token(regrant::http_request request);
-    /// `POST /demo/login` with `client_id` and `sub`: the first tokens of a login. A real host has a login page.
+    /// `POST /demo/login` with `client_id` and `sub`: the first tokens of a login, and in a header `Peer` the address
+    /// that the request came from, as the host told it. A real host has a login page.
     regrant::http_reply login(regrant::http_request request);
     /// `GET /oauth2/jwks`
     regrant::http_reply jwks() const;

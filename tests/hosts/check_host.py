@@ -69,9 +69,9 @@ class Answer:
 class Line:
     """One connection. Reading is strict: what RFC 9112 does not allow is `Seen`."""
 
-    def __init__(self, address, timeout):
+    def __init__(self, address, timeout, local=None):
         self.timeout = timeout
-        self.socket = socket.create_connection(address, timeout)
+        self.socket = socket.create_connection(address, timeout, (local, 0) if local else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.waiting = b""
 
@@ -234,8 +234,9 @@ class Host:
         parts = urllib.parse.urlsplit(url)
         return (parts.path or "/") + ("?" + parts.query if parts.query else "")
 
-    def connect(self, timeout=None):
-        return Line(self.address, timeout or self.told.timeout)
+    def connect(self, timeout=None, local=None):
+        """`local` is the address to come from, where it matters."""
+        return Line(self.address, timeout or self.told.timeout, local)
 
     def ask(self, text, method="POST", client=None):
         """One request on a connection of its own; nothing may follow its answer."""

@@ -121,7 +121,18 @@ def run_checks(program, report):
         if not lines or not re.fullmatch(r"\d+ passed, \d+ failed", lines[-1]):
             report.failures.append(f"check_host.py did not end: {done.stdout[-300:]} {done.stderr[-1000:]}")
         report.add("other-routes", other_routes(url))
+        report.add("peer", told_peer(url))
         report.add("sigterm", ended_by(process))
+
+
+def told_peer(url):
+    """Whether the host tells from where it is called, which throttles count by (R26): the client's own address, not the
+    one that it listens at, and not what the client says of itself."""
+    local = "127.0.0.2"
+    lies = ("X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Remote-Addr: 192.0.2.1", "Peer: 192.0.2.1")
+    answer = ask(url, "POST", "/demo/login", FORM, *lies, body=b"client_id=TENANT_CLIENT_ID&sub=alice", local=local)
+    peer = answer.header("Peer")
+    return None if answer.status == 200 and peer == local else f"{peer!r} instead of {local!r}: {answer}"
 
 
 def other_routes(url):
@@ -137,11 +148,11 @@ def other_routes(url):
 
 # --- all alike ---
 
-def ask(url, method, path, *lines, body=None):
+def ask(url, method, path, *lines, body=None, local=None):
     told = argparse.Namespace(url=url, timeout=10, client_id="", client_secret="", refresh_token="",
                               basic_client_id="", basic_client_secret="", basic_refresh_token="")
     host = check_host.Host(told)
-    with host.connect() as line:
+    with host.connect(local=local) as line:
         line.send(check_host.request(body or b"", *lines, method=method, target=path, length=body is not None))
         return line.read(method)
 

@@ -42,6 +42,8 @@ inline std::string_view fastcgi_parameter(const FCGX_Request& of, const char* na
 ///   type twice, as `CONTENT_TYPE` too, which therefore counts only where there is no `HTTP_CONTENT_TYPE`.
 /// - A client's `Content_Type:` would pass for `Content-Type:`. nginx drops such names unless `underscores_in_headers`
 ///   is on.
+/// - The client's address is `REMOTE_ADDR`. Behind a proxy in front of nginx that is the proxy's, until nginx's realip
+///   module is told whom to believe.
 /// - Apache keeps `Authorization` to itself unless `CGIPassAuth` is on.
 /// - The body is read to its end though only `limits` and one byte are kept: what is left in a kept connection would
 ///   be taken for the next request. The web server's own limit bounds it. One that was cut counts as none.
@@ -49,6 +51,7 @@ inline std::string_view fastcgi_parameter(const FCGX_Request& of, const char* na
 inline http_request to_request(const FCGX_Request& from, const form_limits& limits = {}) {
     http_request request;
     request.method = fastcgi_parameter(from, "REQUEST_METHOD");
+    request.peer = fastcgi_parameter(from, "REMOTE_ADDR");
     request.query = secret(fastcgi_parameter(from, "QUERY_STRING"));
     for (char** each = from.envp; each != nullptr && *each != nullptr; ++each) {
         const std::string_view parameter = *each;

@@ -119,8 +119,7 @@ namespace regrant::inline v0::host {
 /// exact; behind any other handler a second Authorization header goes unnoticed (R16), and bodies beyond 4096 bytes,
 /// with the headers, need `Options::maxRequestSize`. Pistache's own copies of the body are not wiped.
 inline http_request to_request(const Pistache::Http::Request& from) {
-    http_request request;
-    request.body = secret(from.body());
+    http_request request{.peer = from.address().host(), .body = secret(from.body())};
     if (const auto seen = from.headers().tryGetRaw(detail::pistache_head)) {
         const std::string head = seen->value();
         const std::string_view line = std::string_view(head).substr(0, head.find("\r\n"));

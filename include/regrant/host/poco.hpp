@@ -10,6 +10,7 @@
 
 #include <Poco/Net/HTTPRequestHandler.h>
 #include <Poco/Net/HTTPRequestHandlerFactory.h>
+#include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/HTTPServerSession.h>
@@ -17,6 +18,7 @@
 #include <Poco/Net/NetException.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/ServerSocketImpl.h>
+#include <Poco/Net/SocketAddress.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/StreamSocketImpl.h>
 
@@ -37,9 +39,10 @@
 namespace regrant::inline v0::host {
 
 /// The request without its body.
-inline http_request to_request(const Poco::Net::HTTPRequest& from) {
+inline http_request to_request(const Poco::Net::HTTPServerRequest& from) {
     http_request request;
     request.method = from.getMethod();
+    request.peer = from.clientAddress().host().toString();
     request.query = secret(query_of(from.getURI()));
     for (const auto& [name, value] : from) request.header(name, value);
     return request;
@@ -267,7 +270,7 @@ private:
         }
 
     private:
-        http_reply answered(const Poco::Net::HTTPRequest& from, std::optional<secret> body) {
+        http_reply answered(const Poco::Net::HTTPServerRequest& from, std::optional<secret> body) {
             if (!body) return to_reply(refusal{reason::malformed_escape});
             try {
                 http_request request = to_request(from);

@@ -70,8 +70,16 @@ struct secret_body {
     };
 };
 
-/// The request without its body. Call it when the header is read, before the body is: Beast adds the trailer of a
-/// chunked body to the header's fields, where an Authorization would pass for one that came in front.
+/// Who is at the other end, for a request's `peer`; empty where it is gone.
+inline std::string peer_of(const boost::asio::ip::tcp::socket& connection) {
+    boost::beast::error_code error;
+    const auto peer = connection.remote_endpoint(error);
+    return error ? std::string() : peer.address().to_string();
+}
+
+/// The request without its body, and without its peer, which no header tells: see `peer_of`. Call it when the header is
+/// read, before the body is: Beast adds the trailer of a chunked body to the header's fields, where an Authorization
+/// would pass for one that came in front.
 template <class Fields> http_request to_request(const boost::beast::http::header<true, Fields>& from) {
     http_request request;
     request.method = std::string(from.method_string());
@@ -152,6 +160,7 @@ public:
     served_connection(boost::asio::ip::tcp::socket accepted, Answer& answer, const connection_limits& limits)
         : stream_(std::move(accepted)), answer_(answer), limits_(limits) {
         stream_.socket().set_option(boost::asio::ip::tcp::no_delay(true)); // else every second answer waits 40 ms
+        peer_ = peer_of(stream_.socket());
     }
 
     boost::asio::awaitable<void> serve() {
@@ -181,6 +190,7 @@ private:
 
         const std::string path(path_of(parser.get().target()));
         http_request request = to_request(parser.get().base());
+        request.peer = peer_;
         take_what_is_here(parser, error);
         if (!error && boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done())
             error = co_await write(http::response<http::empty_body>(http::status::continue_, 11));
@@ -247,6 +257,7 @@ private:
     boost::beast::tcp_stream stream_;
     Answer& answer_;
     connection_limits limits_;
+    std::string peer_{};
     boost::beast::flat_buffer buffer_{};
 };
 

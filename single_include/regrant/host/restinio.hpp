@@ -94,6 +94,7 @@ struct restinio_traits : restinio::traits_t<restinio::asio_timer_manager_t, rest
 template <class Extra> http_request to_request(const restinio::generic_request_t<Extra>& from) {
     http_request request;
     request.method = from.header().method().c_str();
+    request.peer = from.remote_endpoint().address().to_string();
     const auto target = from.header().request_target();
     request.query = secret(query_of({target.data(), target.size()}));
     request.body = secret(from.body());
