@@ -1,4 +1,4 @@
-# tests/packages.sh - sourced by tests/run and tests/demo: what they need of the machine.
+# tests/packages.sh - sourced by tests/run, tests/demo and others: what they need of the machine.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034
 
@@ -20,6 +20,8 @@ has() {
         libboost-url1.81-dev) has_header boost/url.hpp && [ -n "$(find /usr/lib /usr/local/lib -name 'libboost_url.*')" ] ;;
         nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
         clang-tidy) command -v clang-tidy ;;
+        cppcheck) command -v cppcheck ;;
+        llvm) command -v llvm-profdata && command -v llvm-cov ;;
         ninja-build) command -v ninja ;;
         libssl-dev) has_header openssl/evp.h ;;
         picojson-dev) has_header picojson.h || has_header picojson/picojson.h ;;

@@ -294,8 +294,8 @@ private:
             char passed_over[4096];
             socket.shutdownSend();
             socket.setReceiveTimeout(Poco::Timespan(1, 0));
-            while (std::chrono::steady_clock::now() < last && socket.receiveBytes(passed_over, sizeof passed_over) > 0)
-                continue;
+            while (socket.receiveBytes(passed_over, sizeof passed_over) > 0)
+                if (std::chrono::steady_clock::now() >= last) break;
         }
 
         Answer& answer_;
