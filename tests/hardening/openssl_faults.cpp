@@ -10,6 +10,7 @@
 
 #include <regrant/hash.hpp>
 #include <regrant/hash_client_secret.hpp>
+#include <regrant/token_bucket_throttle.hpp>
 
 #include <array>
 #include <cstdio>
@@ -223,6 +224,39 @@ TEST_CASE("whichever call of OpenSSL fails, a logout is done or said not to be (
             });
             CHECK(calls > 3);
         }
+}
+
+TEST_CASE("whichever call of OpenSSL fails, a throttle is whole or refused, counts a failure or says that it could not "
+          "(R26, R51)") {
+    const attempt tried{"web", "192.0.2.7", start};
+    throttle_settings settings;
+    for (failure_limit* each : {&settings.per_client, &settings.per_address}) each->burst = 1;
+    for (const failure how : all_failures) {
+        CAPTURE(how.number);
+        CAPTURE(how.lasts);
+        each_fault(how, [&](std::size_t nth, failure gives) {
+            const auto made = with_fault(nth, gives, [&] { return token_bucket_throttle::make(settings); });
+            CHECK(made.has_value() == !openssl_call.hit);
+            if (!made) CHECK_FALSE(made.error().message.empty());
+        });
+        const std::size_t calls = each_fault(how, [&](std::size_t nth, failure gives) {
+            auto throttle = *token_bucket_throttle::make(settings);
+            const auto admitted = with_fault(nth, gives, [&] { return throttle.admit(tried); });
+            CHECK(admitted.has_value() == !openssl_call.hit);
+            if (!openssl_call.hit) return;
+            CHECK_FALSE(admitted.error().detail.empty());
+            CHECK_FALSE(throttle.admit(tried)->retry_after);
+        });
+        CHECK(calls > 2);
+        for (const attempt_outcome ended : {attempt_outcome::failed, attempt_outcome::succeeded})
+            each_fault(how, [&](std::size_t nth, failure gives) {
+                auto throttle = *token_bucket_throttle::make(settings);
+                const auto settled = with_fault(nth, gives, [&] { return throttle.settle(tried, ended); });
+                CHECK(settled.has_value() == !openssl_call.hit);
+                const bool is_counted = settled && ended == attempt_outcome::failed;
+                CHECK(throttle.admit(tried)->retry_after.has_value() == is_counted);
+            });
+    }
 }
 
 TEST_CASE("every function of OpenSSL that the library calls, and that can fail, has failed") {

@@ -236,3 +236,27 @@ TEST_CASE("stretches of every length stand where they belong, behind escapes too
             CHECK((*++parsed->fields().begin()).name == stretch + "end");
         }
 }
+
+TEST_CASE("text that is no form keeps its ampersands and equals signs (R18, 6749 App. B)") {
+    std::string text = "a&b=c%26&&d=+&";
+    const auto decoded = regrant::form_decode(std::span(text));
+    REQUIRE(decoded);
+    CHECK(*decoded == "a&b=c&&&d= &");
+    for (const auto& [bad, why] : {std::pair("a&%", form_error::malformed_escape),
+                                   std::pair("a&%00", form_error::nul_byte),
+                                   std::pair("a&\xC3&\xA9", form_error::invalid_utf8)}) {
+        std::string broken(bad);
+        CHECK(regrant::form_decode(std::span(broken)).error() == why);
+    }
+}
+
+TEST_CASE("fields are walked more than once, from any of them on") {
+    const auto parsed = form::parse("a=1&b=2"sv);
+    REQUIRE(parsed);
+    auto at = parsed->fields().begin();
+    const auto first = at++;
+    CHECK((*first).value == "1");
+    CHECK((*at).value == "2");
+    CHECK(first != at);
+    CHECK(++at == parsed->fields().end());
+}

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 using regrant::http_request;
 using regrant::query_of;
@@ -72,4 +73,17 @@ TEST_CASE("the path of a target is what is routed, in each of its forms (RFC 911
     CHECK(regrant::path_of("/a://b/c") == "/a://b/c");
     CHECK(regrant::path_of("*") == "*");
     CHECK(regrant::path_of("").empty());
+}
+
+TEST_CASE("a preflight names an origin and the method it asks for; OPTIONS alone is none (R115, Fetch 3.2.2)") {
+    const auto sent = [](std::string_view method, std::vector<std::string_view> headers) {
+        http_request request;
+        request.method = method;
+        for (const std::string_view each : headers) request.header(each, "https://spa.example");
+        return request.is_preflight();
+    };
+    CHECK(sent("OPTIONS", {"Origin", "Access-Control-Request-Method"}));
+    CHECK_FALSE(sent("OPTIONS", {"Origin"}));
+    CHECK_FALSE(sent("OPTIONS", {"Access-Control-Request-Method"}));
+    CHECK_FALSE(sent("POST", {"Origin", "Access-Control-Request-Method"}));
 }

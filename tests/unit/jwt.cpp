@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -172,4 +173,21 @@ TEST_CASE("a signer that fails, or gives no signature, leaves no token (R52, 751
 TEST_CASE("more tokens than an answer has are refused") {
     std::array<regrant::secret, 3> three{};
     CHECK_FALSE(sign_jwts(fake_signer{}, std::span(three)));
+}
+
+TEST_CASE("claims that are copied or assigned go on apart, and keep how they write a slash") {
+    jwt_claims one(solidus::escaped);
+    one.add("iss", "https://a");
+    jwt_claims other(one), third;
+    third.add("sub", "nobody");
+    third = one;
+    one.add("only", "here");
+    other.add("aud", "b/c");
+    third.add("aud", "d/e");
+    const auto payload = [](jwt_claims claims) {
+        return jwt_parts(encode_jwt(fake_signer{}, std::move(claims))->reveal()).claims_json;
+    };
+    CHECK(payload(one) == R"({"iss":"https:\/\/a","only":"here"})");
+    CHECK(payload(other) == R"({"iss":"https:\/\/a","aud":"b\/c"})");
+    CHECK(payload(third) == R"({"iss":"https:\/\/a","aud":"d\/e"})");
 }

@@ -379,6 +379,7 @@ TEST_CASE("settings that make no sense are refused when the issuer is made (R89-
         CHECK_FALSE(made_from({.issuer = "https://a", .id_lifetime = bad}));
     }
     CHECK_FALSE(made_from({.issuer = "https://a", .backdate = -1s}));
+    CHECK_FALSE(made_from({.issuer = "https://a", .backdate = std::chrono::seconds::max()}));
     CHECK_FALSE(made_from({.issuer = "https://a", .profile = token_profile::rfc9068}));
     CHECK_FALSE(made_from({.issuer = "https://a", .at_hash = access_token_hash::on}));
 }

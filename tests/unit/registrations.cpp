@@ -143,6 +143,7 @@ TEST_CASE("a registration that makes no sense is refused by its client's name (7
           R"("client_secret":"s","scope":"x","not_before":"1")",
           R"("client_secret":"s","scope":"x","not_before":9223372036854775807)",
           R"("client_secret":"s","scope":"x","client_secret_expires_at":-1)",
+          R"("client_secret":{"secret":"s","expires_at":"soon"},"scope":"x")",
           R"("client_secret":"s","scope":"x","client_secret_expires_at":1e300)"}) {
         CAPTURE(members);
         const auto made = parse_registrations(R"([{"client_id":"the-bad-one",)" + std::string(members) + "}]");

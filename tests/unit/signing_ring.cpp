@@ -151,6 +151,7 @@ TEST_CASE("a ring without a key, with one twice, or that publishes for no time i
     CHECK_FALSE(signing_ring::make(key(1), {0s, 1h}));
     CHECK_FALSE(signing_ring::make(key(1), {1h, 0s}));
     CHECK_FALSE(signing_ring::make(key(1), {-1s, 1h}));
+    CHECK_FALSE(signing_ring::make(key(1), {1h, std::chrono::years(101)}));
 }
 
 TEST_CASE("an issuer over a ring signs with the key of the hour, and names it (R102, R97)") {
@@ -178,6 +179,7 @@ TEST_CASE("an issuer refuses a ring that forgets a key while its tokens live (R1
     };
     CHECK(issuer_over({1h, 30min})); // an id_token's 1800 s
     CHECK_FALSE(issuer_over({1h, 30min - 1s}));
+    CHECK_FALSE(issuer_over({1h, 5min - 1s})); // an access token's 300 s
     CHECK(issuer_over({}));
 }
 

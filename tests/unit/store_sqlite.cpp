@@ -606,6 +606,11 @@ TEST_CASE("a file that is no store of ours is refused and stays as it was (R51)"
         raw_database(path).run("PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)");
         refused_unchanged("newer");
     }
+    SUBCASE("a version that no regrant has written (R51)") {
+        static_cast<void>(opened(path));
+        raw_database(path).run("PRAGMA user_version = 0; PRAGMA wal_checkpoint(TRUNCATE)");
+        refused_unchanged("does not know");
+    }
     SUBCASE("a file cut short (R51)") {
         static_cast<void>(opened(path));
         fs::resize_file(path, 4096);

@@ -234,7 +234,9 @@ TEST_CASE("settings that make no sense are refused when the throttle is made (R2
     CHECK(is_refused([](throttle_settings& s) { s.buckets = 0; }));
     CHECK(is_refused([](throttle_settings& s) { s.buckets = (std::size_t{1} << 24) + 1; }));
     CHECK(is_refused([](throttle_settings& s) { s.longest_wait = 0s; }));
+    CHECK(is_refused([](throttle_settings& s) { s.longest_wait = 25h; }));
     CHECK(is_refused([](throttle_settings& s) { s.known_for = 0h; }));
+    CHECK(is_refused([](throttle_settings& s) { s.known_for = 24h * 365 * 11; }));
 }
 
 TEST_CASE("an endpoint whose hooks are a throttle refuses the guess too many, and serves who knows the secret (R26)") {

@@ -429,6 +429,33 @@ struct narrow_times : sound_store {
     }
 };
 
+/// Rotates whatever the row says.
+struct mode_forgotten : sound_store {
+    result<insert_outcome, outage> insert(const grant& row) override {
+        grant kept = row;
+        kept.rotation = rotation::rotate;
+        return sound_store::insert(kept);
+    }
+};
+
+/// Has no column for when the user proved who they are.
+struct auth_time_forgotten : sound_store {
+    result<insert_outcome, outage> insert(const grant& row) override {
+        grant kept = row;
+        kept.auth_time.reset();
+        return sound_store::insert(kept);
+    }
+};
+
+/// Refuses text with a NUL when it is in the row already.
+struct keeps_what_it_refuses : sound_store {
+    result<insert_outcome, outage> insert(const grant& row) override {
+        const auto done = sound_store::insert(row);
+        if (row.subject().find('\0') != std::string_view::npos) return unexpected(outage{"a NUL in a text"});
+        return done;
+    }
+};
+
 /// Hands texts on as C strings.
 struct text_cut_at_nul : sound_store {
     result<insert_outcome, outage> insert(const grant& row) override {
