@@ -1,5 +1,8 @@
 #include <regrant/hooks.hpp>
 
+#include <regrant/client_secret_matcher.hpp>
+#include <regrant/hash_client_secret.hpp>
+
 #include <doctest/doctest.h>
 
 namespace {
@@ -47,4 +50,13 @@ TEST_CASE("a hook with a slip in its signature is none (R46)") {
     // An observer that throws would take a good answer away.
     static_assert(!regrant::can_observe<slips>);
     static_assert(!regrant::can_observe<more_slips>);
+}
+
+TEST_CASE("without a hook for it a slow hash is computed where the request is (R31)") {
+    using regrant::secret_match;
+    const auto kept = *regrant::hash_client_secret_slowly("chosen", regrant::slow_cost::pbkdf2_sha256(100'000));
+    const regrant::client_secret_matcher matcher{{}};
+    regrant::no_hooks none;
+    CHECK(*regrant::detail::match_slowly(none, {"chosen", {}, {kept}}, matcher) == secret_match::as_meant);
+    CHECK(*regrant::detail::match_slowly(none, {"chosen!", {}, {kept}}, matcher) == secret_match::neither);
 }
