@@ -9,6 +9,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace regrant::inline v0 {
@@ -37,7 +38,7 @@ public:
     static constexpr std::size_t size_bytes = 16;
 
     explicit family_id(std::span<const std::byte, size_bytes> bytes) noexcept {
-        for (std::size_t i = 0; i != size_bytes; ++i) bytes_[i] = bytes[i];
+        std::memcpy(bytes_.data(), bytes.data(), size_bytes);
     }
     family_id(const family_id&) noexcept = default;
     family_id& operator=(const family_id&) noexcept = default;
@@ -59,7 +60,10 @@ struct lineage {
 struct row_key {
     std::array<std::byte, 32> bytes{};
 
-    friend bool operator==(const row_key&, const row_key&) = default;
+    // The default one looks at byte after byte.
+    friend bool operator==(const row_key& one, const row_key& other) noexcept {
+        return std::memcmp(one.bytes.data(), other.bytes.data(), one.bytes.size()) == 0;
+    }
     friend auto operator<=>(const row_key&, const row_key&) = default;
 };
 

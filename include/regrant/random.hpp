@@ -65,6 +65,18 @@ private:
     };
 };
 
+namespace detail {
+
+/// Both digits of each byte.
+inline constexpr auto hex_pairs = [] {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t i = 0; i != pairs.size(); ++i) pairs[i] = {digits[i >> 4], digits[i & 0x0F]};
+    return pairs;
+}();
+
+} // namespace detail
+
 /// A UUID as its 36 characters.
 class uuid {
 public:
@@ -72,15 +84,11 @@ public:
 
     /// \param bytes  its bits, in the order of RFC 9562
     explicit uuid(std::span<const std::byte, 16> bytes) noexcept {
-        constexpr std::string_view digits = "0123456789abcdef";
         char* to = text_.data();
-        auto from = bytes.begin();
-        for (const std::ptrdiff_t group : {4, 2, 2, 2, 6}) {
-            for (const auto end = from + group; from != end; ++from) {
-                *to++ = digits[std::to_integer<std::size_t>(*from >> 4)];
-                *to++ = digits[std::to_integer<std::size_t>(*from & std::byte{0x0F})];
-            }
-            if (from != bytes.end()) *to++ = '-';
+        for (std::size_t i = 0; i != bytes.size(); ++i) {
+            if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+            const auto& digits = detail::hex_pairs[std::to_integer<std::size_t>(bytes[i])];
+            to = std::copy(digits.begin(), digits.end(), to);
         }
     }
 

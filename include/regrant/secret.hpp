@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -33,14 +34,22 @@ inline void wipe(void* memory, std::size_t size) noexcept {
 /// \return whether both hold the same bytes
 inline bool same_bytes(std::span<const std::byte> one, std::span<const std::byte> other) noexcept {
     if (one.size() != other.size()) return false;
-    unsigned difference = 0;
-    for (std::size_t i = 0; i != one.size(); ++i) {
-        difference |= std::to_integer<unsigned>(one[i] ^ other[i]);
+    std::uint64_t difference = 0;
+    const auto note = [&](std::uint64_t differing) {
+        difference |= differing;
 #if defined(__GNUC__)
         // Hides the value from the optimizer, which could otherwise leave the loop at the first difference.
         __asm__ __volatile__("" : "+r"(difference));
 #endif
+    };
+    std::size_t i = 0;
+    for (; one.size() - i >= sizeof difference; i += sizeof difference) {
+        std::uint64_t a = 0, b = 0;
+        std::memcpy(&a, one.data() + i, sizeof a);
+        std::memcpy(&b, other.data() + i, sizeof b);
+        note(a ^ b);
     }
+    for (; i != one.size(); ++i) note(std::to_integer<std::uint64_t>(one[i] ^ other[i]));
     return difference == 0;
 }
 
@@ -75,7 +84,7 @@ public:
     bool empty() const noexcept { return size_ == 0; }
 
     void reserve(std::size_t size_bytes) {
-        if (size_bytes > capacity_) enlarge(size_bytes);
+        if (size_bytes > capacity_) enlarge(size_bytes - size_);
     }
 
     void append(std::string_view text) {
@@ -91,7 +100,7 @@ public:
 
     /// Adds room at the end. \return where the caller must write `size_bytes` characters
     char* grow(std::size_t size_bytes) {
-        if (size_bytes > capacity_ - size_) enlarge((std::max)(size_ + size_bytes, 2 * capacity_));
+        if (size_bytes > capacity_ - size_) enlarge(size_bytes);
         return text_.get() + std::exchange(size_, size_ + size_bytes);
     }
 
@@ -104,7 +113,8 @@ private:
 #if defined(__GNUC__)
     __attribute__((noinline))
 #endif
-    void enlarge(std::size_t size_bytes) {
+    void enlarge(std::size_t more_bytes) {
+        const std::size_t size_bytes = (std::max)(size_ + more_bytes, 2 * capacity_);
         auto grown = std::unique_ptr<char[]>(new char[size_bytes]);
         if (size_ != 0) std::memcpy(grown.get(), text_.get(), size_);
         wipe(text_.get(), capacity_);

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -132,10 +133,9 @@ private:
     static void write(const lineage& line, token_key_id id, sealed_bytes& to) noexcept {
         to[0] = version;
         to[1] = static_cast<std::byte>(id);
-        const auto family = line.family.bytes();
-        for (std::size_t i = 0; i != family.size(); ++i) to[2 + i] = family[i];
+        std::memcpy(to.data() + 2, line.family.bytes().data(), family_id::size_bytes);
         for (std::size_t i = 0; i != 4; ++i)
-            to[2 + family.size() + i] =
+            to[2 + family_id::size_bytes + i] =
                 static_cast<std::byte>(static_cast<std::uint32_t>(line.generation) >> (24 - 8 * i) & 0xFF);
     }
 
@@ -150,9 +150,9 @@ private:
                              std::span<std::byte, mac_bytes> mac) noexcept {
         // The words in front keep a seal from passing as one made for another use of the same key.
         constexpr std::string_view domain = "regrant refresh token v1";
-        std::array<std::byte, domain.size() + signed_bytes> text{};
-        for (std::size_t i = 0; i != domain.size(); ++i) text[i] = static_cast<std::byte>(domain[i]);
-        for (std::size_t i = 0; i != signed_bytes; ++i) text[domain.size() + i] = bytes[i];
+        std::array<std::byte, domain.size() + signed_bytes> text;
+        std::memcpy(text.data(), domain.data(), domain.size());
+        std::memcpy(text.data() + domain.size(), bytes.data(), signed_bytes);
         const bool made = key.mac(text, mac);
         wipe(text.data(), text.size());
         return made;
