@@ -100,7 +100,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
             }
             // A long stretch goes on, most likely.
             if (run == 8)
-                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear_block(from, ',', '='); to += block_bytes) {
+                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear<',', '\x7F', '='>({from, block_bytes}); to += block_bytes) {
                     if (to != from) copy_block(from, to);
                     from += block_bytes;
                 }
@@ -266,8 +266,8 @@ public:
     /// \par RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once"
     bool repeats_a_name(std::string_view repeatable = {}) const {
         const auto counts = [&](const field& each) { return each.name != repeatable || repeatable.empty(); };
-        // As many as a usual limit lets through, so that their names need no memory of their own.
-        std::array<std::string_view, 128> few;
+        // More than an honest request has, so that its names need no memory of their own.
+        std::array<std::string_view, 32> few;
         std::vector<std::string_view> many;
         std::size_t count = 0;
         for (const field& each : fields()) {

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,9 @@ namespace regrant::inline v0 {
 
 /// How a slash is written: both forms mean the same (RFC 8259 7), and the API page's tokens escape it.
 enum class solidus : std::uint8_t { plain, escaped };
+
+/// Whether what is written next is the first of its object or array.
+enum class json_place : std::uint8_t { first, following };
 
 namespace detail {
 
@@ -63,7 +67,9 @@ template <class Text> class basic_json_writer {
     using json_writer = basic_json_writer;
 
 public:
-    explicit basic_json_writer(Text& to, solidus slashes = solidus::plain) noexcept : to_(to), slashes_(slashes) {}
+    explicit basic_json_writer(Text& to, solidus slashes = solidus::plain,
+                               json_place next = json_place::first) noexcept
+        : to_(to), slashes_(slashes), needs_comma_(next == json_place::following) {}
 
     json_writer& begin_object() { return open('{'); }
     json_writer& end_object() { return close('}'); }
@@ -152,14 +158,19 @@ private:
 
     /// Copies up to what must be escaped.
     std::size_t copy_plain(std::string_view text, char* to) const noexcept {
+        const bool escapes_slash = slashes_ == solidus::escaped;
         std::size_t i = 0;
-        for (; text.size() - i >= detail::block_bytes; i += detail::block_bytes) {
+        while (text.size() - i >= detail::block_bytes) {
+            constexpr std::size_t stretch_bytes = 16 * detail::block_bytes;
+            const std::string_view stretch = text.substr(i, stretch_bytes);
             // Below '-' are the control bytes, the quote and a few plain ones, which are left to the closer look.
-            const char slash = slashes_ == solidus::plain ? '\\' : '/';
-            if (!detail::is_clear_block(text.data() + i, '-', '\\', slash, '\x7F')) break;
-            detail::copy_block(text.data() + i, to + i);
+            const bool is_clear = escapes_slash ? detail::is_clear<'-', '~', '\\', '/'>(stretch)
+                                                : detail::is_clear<'-', '~', '\\'>(stretch);
+            if (!is_clear) break;
+            i += stretch.size();
         }
-        const auto allowed = slashes_ == solidus::plain ? detail::json_kind::slash : detail::json_kind::plain;
+        if (i != 0) std::memcpy(to, text.data(), i);
+        const auto allowed = escapes_slash ? detail::json_kind::plain : detail::json_kind::slash;
         for (; i != text.size() && detail::json_kinds[static_cast<unsigned char>(text[i])] <= allowed; ++i)
             to[i] = text[i];
         return i;
@@ -187,7 +198,7 @@ private:
 
     Text& to_;
     solidus slashes_;
-    bool needs_comma_ = false;
+    bool needs_comma_;
 };
 
 using json_writer = basic_json_writer<std::string>;

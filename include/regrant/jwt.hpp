@@ -110,8 +110,7 @@ private:
     static constexpr std::size_t usual_token_bytes = 1000;
 
     template <class Write> jwt_claims& with(std::string_view name, Write write) {
-        if (text_.size() != 1) text_.push_back(',');
-        writer json(text_, slashes_);
+        writer json(text_, slashes_, text_.size() == 1 ? json_place::first : json_place::following);
         json.key(name);
         write(json);
         return *this;

@@ -2,10 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace {
 
@@ -100,4 +102,27 @@ TEST_CASE("a byte that is no UTF-8 becomes U+FFFD, and the text around it stays 
     CHECK(written("\xE2\x82\"") == "\"" + std::string(replacement) + std::string(replacement) + "\\\"\"");
     CHECK(written("\xED\xA0\x80").find('\xED') == std::string::npos);
     CHECK(written("\xF0\x9F\x98").find('\xF0') == std::string::npos);
+}
+
+TEST_CASE("what must be escaped is found wherever it stands in a text of any length (8259 7)") {
+    const std::pair<char, std::string_view> escapes[] = {
+        {'"', "\\\""},         {'\\', "\\\\"},         {'/', "\\/"},
+        {'\x1F', "\\u001f"}, {'\x7F', "\\u007f"}, {'\xFF', "\xEF\xBF\xBD"},
+    };
+    const std::size_t sizes[] = {1, 15, 16, 17, 31, 32, 33, 64, 255, 256, 257, 271, 272, 273, 600};
+    for (const std::size_t size : sizes) {
+        const std::string plain(size, 'a');
+        CHECK(written(plain, solidus::escaped) == '"' + plain + '"');
+        for (std::size_t i = 0; i < size; i += size > 300 ? 7 : 1)
+            for (const auto& [byte, escaped] : escapes) {
+                std::string text = plain;
+                text[i] = byte;
+                std::string expected = plain;
+                expected.replace(i, 1, escaped);
+                const bool holds = written(text, solidus::escaped) == '"' + expected + '"';
+                CAPTURE(size);
+                CAPTURE(i);
+                CHECK(holds);
+            }
+    }
 }

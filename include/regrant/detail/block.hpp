@@ -5,30 +5,45 @@
 
 #include "cpp20.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace regrant::inline v0::detail {
 
 inline constexpr std::size_t block_bytes = 16;
 
-/// Whether all of `block_bytes` characters are ASCII from `least` on, and none is one of `others`.
-template <class... Chars> bool is_clear_block(const char* from, char least, Chars... others) noexcept {
+/// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
+/// \pre text.size() >= block_bytes
+template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
 #if defined(__GNUC__)
-    using block = signed char __attribute__((vector_size(block_bytes)));
-    block bytes;
-    std::memcpy(&bytes, from, block_bytes);
-    // What is not ASCII is negative here, and so below any `least`.
-    const block found = (bytes < static_cast<signed char>(least)) | ((bytes == static_cast<signed char>(others)) | ...);
+    using block = unsigned char __attribute__((vector_size(block_bytes)));
+    const auto at = [&](std::size_t i) {
+        block bytes;
+        std::memcpy(&bytes, text.data() + i, block_bytes);
+        return bytes;
+    };
+    const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
+    // The last block overlaps the one before it, where the size is no multiple of a block's.
+    const std::size_t last = text.size() - block_bytes;
+    block low = at(last), high = low, found = other(low);
+    for (std::size_t i = 0; i < last; i += block_bytes) {
+        const block bytes = at(i);
+        low = bytes < low ? bytes : low;
+        high = bytes > high ? bytes : high;
+        found |= other(bytes);
+    }
+    found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
     std::uint64_t halves[2];
     std::memcpy(halves, &found, block_bytes);
     return (halves[0] | halves[1]) == 0;
 #else
-    bool clear = true;
-    for (std::size_t i = 0; i != block_bytes; ++i)
-        clear = clear && from[i] >= least && from[i] >= 0 && ((from[i] != others) && ...);
-    return clear;
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&
+               ((c != static_cast<unsigned char>(Others)) && ...);
+    });
 #endif
 }
 
