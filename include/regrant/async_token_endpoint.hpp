@@ -28,6 +28,7 @@
 #include "token_response.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -80,7 +81,7 @@ public:
     /// \par RFC 6749 3.2, 5, 6
     template <class S = Store> task<http_reply> respond(http_request request, instant now = current_time()) {
         // Memory that runs out even while an error is put into words leaves a bare 503.
-        co_return co_await detail::caught([&] { return judged(std::move(request), now); },
+        co_return co_await detail::caught([&] { return judged(request, now); },
                                           [](const char*) { return http_reply{http_status::service_unavailable}; });
     }
 
@@ -167,8 +168,9 @@ private:
     /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
     struct visit {
         decision made;
-        client_ptr client;
-        secret client_id;
+        client_ptr client{};
+        std::optional<token_request> asked{};
+        secret client_id{};
     };
 
     static Hooks& nobody() noexcept {
@@ -191,14 +193,14 @@ private:
         };
     }
 
-    task<http_reply> judged(http_request request, instant now) {
+    task<http_reply> judged(http_request& request, instant now) {
         const secret origin(request.origin.text());
         if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
             co_return co_await preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
-        visit seen{{now}, {}, {}};
+        visit seen{{now}};
         auto answer =
-            co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
+            co_await detail::caught([&] { return answer_to(request, seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = co_await may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -216,14 +218,15 @@ private:
         detail::observe(hooks_, made);
     }
 
-    task<answer_type> answer_to(http_request request, visit& seen, instant now) {
+    task<answer_type> answer_to(http_request& request, visit& seen, instant now) {
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) co_return unexpected(std::move(asked).error());
-        auto client = co_await authenticate(*asked, seen, now);
+        const token_request& asking = seen.asked.emplace(std::move(*asked));
+        auto client = co_await authenticate(asking, seen, now);
         if (!client) co_return unexpected(std::move(client).error());
         const auto keyring = keys_.now();
         async_refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
-        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        const refresh_request refresh{*client, asking.refresh_token(), asking.scope()};
         co_return co_await grant.respond(refresh, now, seen.made);
     }
 
@@ -231,13 +234,17 @@ private:
         using namespace client_authentication;
         auto identifying = begin(asked, now);
         if (!identifying) co_return unexpected(std::move(identifying).error());
-        seen.client_id = secret(identifying->ask());
-        seen.made.client_id = seen.client_id.reveal();
+        seen.made.client_id = identifying->ask();
+        // What HTTP Basic sent is decoded within the steps, which end before the decision is told.
+        if (asked.authorization().is_present()) {
+            seen.client_id = secret(identifying->ask());
+            seen.made.client_id = seen.client_id.reveal();
+        }
 
         auto known = co_await registry_.find(identifying->ask());
         if (!known) co_return unavailable(reason::registry_unavailable, known.error());
         seen.client = *known;
-        auto identified = (*std::move(identifying)).with(*std::move(known));
+        auto identified = std::move(*identifying).with(std::move(*known));
         if (auto* refused = std::get_if<refusal>(&identified)) co_return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) co_return std::move(*authenticated);
 
@@ -254,7 +261,7 @@ private:
             if (*match) matcher_.remember(check, **match, now);
         }
         if (!*match) co_return unavailable(reason::crypto_unavailable, match->error());
-        auto settling = (*std::move(proving)).with(**match);
+        auto settling = std::move(*proving).with(**match);
         auto settled = co_await detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) co_return unavailable(reason::throttle_unavailable, settled.error());
         co_return std::move(settling).with(attempt_settled{});

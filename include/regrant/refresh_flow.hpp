@@ -135,15 +135,14 @@ inline result<write_order, reason> judge(const progress& so_far, const grant& lo
 
 /// The scope of the answer (RFC 6749 6).
 inline result<scope, reason> judge_scope(const progress& so_far) {
-    const scope granted = scope::trusted(so_far.login->scope());
     // "if omitted is treated as equal to the scope originally granted by the resource owner"
-    scope answered = granted;
+    scope answered = scope::trusted(so_far.login->scope());
     if (so_far.request->scope) {
         const auto asked = scope::parse(*so_far.request->scope);
         if (!asked) return unexpected(reason::scope_malformed);
         // "The requested scope MUST NOT include any scope not originally granted by the resource owner"
-        if (!granted.holds_all_of(*asked)) return unexpected(reason::scope_exceeded);
-        answered = granted.common_with(*asked);
+        if (!answered.holds_all_of(*asked)) return unexpected(reason::scope_exceeded);
+        answered = answered.common_with(*asked);
     }
     answered = answered.common_with(so_far.request->client->scope);
     if (answered.empty()) return unexpected(reason::scope_withdrawn);
@@ -153,7 +152,7 @@ inline result<scope, reason> judge_scope(const progress& so_far) {
 /// What all steps are made of: the progress so far, moved from each to the next.
 class step {
 public:
-    explicit step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
+    step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
 
 protected:
     refusal refused(reason why) const { return refusal{why}; }
@@ -244,7 +243,7 @@ public:
 inline result<loading_grant, refusal> opening_token::with(std::optional<opened_token> opened) && {
     if (!opened) return unexpected(refused(reason::token_not_ours));
     so_far_.presented = std::move(opened);
-    return loading_grant(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 inline std::variant<checking_account, revoking_family, refusal>
@@ -264,28 +263,30 @@ inline result<sealing_successor, refusal> checking_account::with(account_standin
     if (standing == account_standing::denied) return unexpected(refused(reason::account_denied));
     auto scope = judge_scope(so_far_);
     if (!scope) return unexpected(refused(scope.error()));
-    so_far_.answer.scope = scope->text();
     so_far_.scope = std::move(*scope);
-    return sealing_successor(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 /// RFC 6749 6: "If a new refresh token is issued, the refresh token scope MUST be identical to that of the refresh
 /// token included by the client in the request." It is: both name one family, and a family's scope never changes.
 inline minting_tokens sealing_successor::with(secret refresh_token) && {
     so_far_.answer.refresh_token = std::move(refresh_token);
-    return minting_tokens(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 inline writing_generation minting_tokens::with(minted_tokens minted) && {
     so_far_.answer.access_token = std::move(minted.access_token);
     so_far_.answer.id_token = std::move(minted.id_token);
     so_far_.answer.expires_in = minted.expires_in;
-    return writing_generation(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 inline std::variant<token_response, reloading_grant, refusal>
 writing_generation::with(advance_outcome outcome) && {
-    if (outcome == advance_outcome::advanced) return std::move(so_far_.answer);
+    if (outcome == advance_outcome::advanced) {
+        so_far_.answer.scope = std::move(so_far_.scope).text();
+        return std::move(so_far_.answer);
+    }
     if (so_far_.reloads == most_reloads)
         return refusal{reason::store_contended, {}, so_far_.rules->retry_after()};
     ++so_far_.reloads;
@@ -298,7 +299,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
     auto order = judge(so_far_, *found);
     if (!order) return unexpected(refused(order.error() == reason::replayed ? reason::race_lost : order.error()));
     so_far_.order = *order;
-    return writing_generation(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 /// The first step. Request and rules outlive the flow.
@@ -310,7 +311,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
 /// `unauthorized_client` for a client that may not use this grant (R30)
 inline result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now) {
     if (!request.client->may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    return opening_token(progress(request, rules, now));
+    return progress(request, rules, now);
 }
 
 } // namespace regrant::inline v0::refresh_flow

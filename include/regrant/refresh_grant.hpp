@@ -58,12 +58,12 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = (*std::move(opening)).with(std::move(*opened));
+        auto loading = std::move(*opening).with(std::move(*opened));
         if (!loading) return unexpected(std::move(loading).error());
 
         auto found = store_.find(loading->ask());
         if (!found) return unavailable(reason::store_unavailable, found.error());
-        auto judged = (*std::move(loading)).with(std::move(*found));
+        auto judged = std::move(*loading).with(std::move(*found));
         if (auto* refused = std::get_if<refusal>(&judged)) return unexpected(std::move(*refused));
         if (auto* revoking = std::get_if<revoking_family>(&judged)) {
             auto revoked = store_.revoke(revoking->ask());
@@ -80,11 +80,11 @@ public:
 
         auto successor = keyring_.seal(sealing->ask());
         if (!successor) return unavailable(reason::crypto_unavailable, successor.error());
-        auto minting = (*std::move(sealing)).with(*std::move(successor));
+        auto minting = std::move(*sealing).with(std::move(*successor));
 
         auto minted = issuer_.mint(minting.ask());
         if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
-        auto writing = std::move(minting).with(*std::move(minted));
+        auto writing = std::move(minting).with(std::move(*minted));
 
         while (true) {
             const write_order order = writing.ask();
@@ -102,7 +102,7 @@ public:
             if (!again) return unavailable(reason::store_unavailable, again.error());
             auto rewriting = std::move(reloading).with(std::move(*again));
             if (!rewriting) return unexpected(std::move(rewriting).error());
-            writing = *std::move(rewriting);
+            writing = std::move(*rewriting);
         }
     }
 

@@ -65,7 +65,8 @@ public:
     bool empty() const noexcept { return words_.empty(); }
 
     /// The words with a space between two, as the `scope` member of an answer.
-    const std::string& text() const noexcept { return words_; }
+    const std::string& text() const& noexcept { return words_; }
+    std::string text() && noexcept { return std::move(words_); }
 
     /// Calls `visit(std::string_view word)` for each word in order.
     template <class Visitor> void for_each(Visitor visit) const {

@@ -25,6 +25,7 @@
 #include "token_store.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -69,7 +70,7 @@ public:
     /// \par RFC 6749 3.2, 5, 6
     template <class S = Store> http_reply respond(http_request request, instant now = current_time()) {
         // Memory that runs out even while an error is put into words leaves a bare 503.
-        return detail::caught([&] { return judged(std::move(request), now); },
+        return detail::caught([&] { return judged(request, now); },
                               [](const char*) { return http_reply{http_status::service_unavailable}; });
     }
 
@@ -155,8 +156,9 @@ private:
     /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
     struct visit {
         decision made;
-        client_ptr client;
-        secret client_id;
+        client_ptr client{};
+        std::optional<token_request> asked{};
+        secret client_id{};
     };
 
     static Hooks& nobody() noexcept {
@@ -179,13 +181,13 @@ private:
         };
     }
 
-    http_reply judged(http_request request, instant now) {
+    http_reply judged(http_request& request, instant now) {
         const secret origin(request.origin.text());
         if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
             return preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
-        visit seen{{now}, {}, {}};
-        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
+        visit seen{{now}};
+        auto answer = detail::caught([&] { return answer_to(request, seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -203,14 +205,15 @@ private:
         detail::observe(hooks_, made);
     }
 
-    answer_type answer_to(http_request request, visit& seen, instant now) {
+    answer_type answer_to(http_request& request, visit& seen, instant now) {
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) return unexpected(std::move(asked).error());
-        auto client = authenticate(*asked, seen, now);
+        const token_request& asking = seen.asked.emplace(std::move(*asked));
+        auto client = authenticate(asking, seen, now);
         if (!client) return unexpected(std::move(client).error());
         const auto keyring = keys_.now();
         refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
-        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        const refresh_request refresh{*client, asking.refresh_token(), asking.scope()};
         return grant.respond(refresh, now, seen.made);
     }
 
@@ -218,13 +221,17 @@ private:
         using namespace client_authentication;
         auto identifying = begin(asked, now);
         if (!identifying) return unexpected(std::move(identifying).error());
-        seen.client_id = secret(identifying->ask());
-        seen.made.client_id = seen.client_id.reveal();
+        seen.made.client_id = identifying->ask();
+        // What HTTP Basic sent is decoded within the steps, which end before the decision is told.
+        if (asked.authorization().is_present()) {
+            seen.client_id = secret(identifying->ask());
+            seen.made.client_id = seen.client_id.reveal();
+        }
 
         auto known = registry_.find(identifying->ask());
         if (!known) return unavailable(reason::registry_unavailable, known.error());
         seen.client = *known;
-        auto identified = (*std::move(identifying)).with(*std::move(known));
+        auto identified = std::move(*identifying).with(std::move(*known));
         if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) return std::move(*authenticated);
 
@@ -241,7 +248,7 @@ private:
             if (*match) matcher_.remember(check, **match, now);
         }
         if (!*match) return unavailable(reason::crypto_unavailable, match->error());
-        auto settling = (*std::move(proving)).with(**match);
+        auto settling = std::move(*proving).with(**match);
         auto settled = detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) return unavailable(reason::throttle_unavailable, settled.error());
         return std::move(settling).with(attempt_settled{});
