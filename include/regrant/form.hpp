@@ -61,16 +61,19 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     const char* const end = from + text.size();
     // Where the name or value that is being decoded begins.
     const char* part = to;
+    const form_bytes* kinds = is_form ? &name_bytes : &text_bytes;
     std::size_t fields = 0;
-    bool in_value = false, is_ascii = true;
+    // What was escaped in the part, and what begins no character, or-ed: the top bit tells whether to look at its UTF-8.
+    unsigned bits = 0;
 
     // What they need is passed, not captured, so that it can stay in registers.
+    const auto kind_of = [](const form_bytes* by, const char* at) { return (*by)[static_cast<unsigned char>(*at)]; };
     const auto begin_of_piece = [](const char* at, const char* last) {
         while (is_form && at != last && *at == '&') ++at;
         return at;
     };
-    const auto is_good = [](const char* first, const char* last) {
-        return is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
+    const auto is_good = [](const char* first, const char* last, unsigned seen) {
+        return seen < 0x80 || is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
     };
     // The limits come first, wherever the fault is.
     const auto fault = [most_fields](form_error error, std::string_view rest, std::size_t before) {
@@ -83,13 +86,25 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     if (from != end) fields = 1;
     if (is_form && fields > most_fields) return unexpected(form_error::too_many_fields);
     while (from != end) {
-        switch (form_bytes[static_cast<unsigned char>(*from)]) {
-        case form_byte::plain: {
-            const auto next_is_plain = [&] {
-                return from != end && form_bytes[static_cast<unsigned char>(*from)] == form_byte::plain;
-            };
+        form_byte kind = kind_of(kinds, from);
+        if (kind == form_byte::plain) {
             *to++ = *from++;
-            if (!next_is_plain()) continue;
+            if (from == end) [[unlikely]] break;
+            kind = kind_of(kinds, from);
+        }
+        if (kind == form_byte::percent) {
+            const bool whole = end - from >= 3;
+            const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
+            const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
+            const unsigned byte = high << 4 | low;
+            if (byte > 0xFF) [[unlikely]] return fault(form_error::malformed_escape, rest(from), fields);
+            if (byte == 0) [[unlikely]] return fault(form_error::nul_byte, rest(from), fields);
+            bits |= byte;
+            *to++ = static_cast<char>(byte);
+            from += 3;
+            continue;
+        }
+        if (kind == form_byte::plain) {
             std::ptrdiff_t run = 8;
             for (int words = 0; words != 3 && run == 8 && end - from >= 8; ++words) {
                 run = plain_of_eight(from);
@@ -100,63 +115,45 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
             }
             // A long stretch goes on, most likely.
             if (run == 8)
-                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear<',', '\x7F', '='>({from, block_bytes}); to += block_bytes) {
+                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear<',', '\x7F', '='>({from, block_bytes});
+                     to += block_bytes) {
                     if (to != from) copy_block(from, to);
                     from += block_bytes;
                 }
-            while (next_is_plain()) *to++ = *from++;
-            continue;
-        }
-        case form_byte::not_ascii:
-            is_ascii = false;
-            do *to++ = *from++;
-            while (from != end && form_bytes[static_cast<unsigned char>(*from)] == form_byte::not_ascii);
-            continue;
-        case form_byte::plus:
-            *to++ = ' ';
-            ++from;
-            continue;
-        case form_byte::percent: {
-            const bool whole = end - from >= 3;
-            const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
-            const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
-            const unsigned byte = high << 4 | low;
-            if (byte > 0xFF) return fault(form_error::malformed_escape, rest(from), fields);
-            if (byte == 0) return fault(form_error::nul_byte, rest(from), fields);
-            is_ascii = is_ascii && byte < 0x80;
-            *to++ = static_cast<char>(byte);
-            from += 3;
-            continue;
-        }
-        case form_byte::equals:
-            if (is_form && !std::exchange(in_value, true)) {
-                if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+            while (from != end && kind_of(kinds, from) == form_byte::plain) *to++ = *from++;
+        } else if (kind == form_byte::separator) {
+            if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
+            // What is checked is not checked again behind the end.
+            bits = 0;
+            if (*from == '=') {
+                ++from;
                 *to++ = split_mark;
-                part = to;
-                is_ascii = true;
+                kinds = &value_bytes;
             } else {
-                *to++ = '=';
+                from = begin_of_piece(from + 1, end);
+                if (from == end) [[unlikely]] break;
+                if (++fields > most_fields) [[unlikely]] return unexpected(form_error::too_many_fields);
+                *to++ = end_mark;
+                kinds = &name_bytes;
             }
-            ++from;
-            continue;
-        case form_byte::ampersand:
-            if (!is_form) {
-                *to++ = *from++;
-                continue;
-            }
-            if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
-            from = begin_of_piece(from, end);
-            if (from == end) break;
-            if (++fields > most_fields) return unexpected(form_error::too_many_fields);
-            *to++ = end_mark;
             part = to;
-            in_value = false;
-            is_ascii = true;
-            continue;
-        case form_byte::nul: return fault(form_error::nul_byte, rest(from), fields);
+        } else if (*from == '+') {
+            do {
+                *to++ = ' ';
+                ++from;
+            } while (from != end && *from == '+');
+        } else if (*from == '\0') {
+            return fault(form_error::nul_byte, rest(from), fields);
+        } else {
+            do {
+                std::size_t length = utf8_sequence(rest(from));
+                // A character can be half escaped, so whether one byte is at fault shows when the part is decoded.
+                if (length == 0) bits |= 0x80;
+                for (length = (std::max)(length, std::size_t{1}); length != 0; --length) *to++ = *from++;
+            } while (from != end && static_cast<unsigned char>(*from) >= 0x80);
         }
     }
-    if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+    if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
     return static_cast<std::size_t>(to - text.data());
 }
 

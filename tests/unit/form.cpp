@@ -104,6 +104,18 @@ TEST_CASE("a character does not reach across a separator (R4)") {
     CHECK_FALSE(form::parse("%C2=%80"));
 }
 
+TEST_CASE("a character may come half escaped (R4)") {
+    for (const std::string_view text : {"a=\xC3%A9", "a=%C3\xA9"}) {
+        const auto parsed = form::parse(text);
+        REQUIRE(parsed);
+        CHECK(parsed->find("a") == "\xC3\xA9");
+    }
+    CHECK(form::parse("a=\xE2\x82%AC")->find("a") == "\xE2\x82\xAC");
+    for (const std::string_view text :
+         {"a=%E2\xC3\xA9", "a=\xC3\xA9%A9", "a=\xE2%82b", "a=\xC3%A9\xA9", "a=%C3&\xC3\xA9"})
+        CHECK_FALSE(form::parse(text));
+}
+
 TEST_CASE("the first and last character of every UTF-8 length is text (R4, 3629 3)") {
     for (const std::string_view bytes :
          {"\x01", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF",

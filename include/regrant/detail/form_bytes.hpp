@@ -15,17 +15,36 @@
 
 namespace regrant::inline v0::detail {
 
-/// What a byte of form text is.
-enum class form_byte : std::uint8_t { plain, plus, percent, equals, ampersand, nul, not_ascii };
+/// What a byte of form text is. Few kinds, so that compilers make no jump table, which costs more than it spares.
+enum class form_byte : std::uint8_t {
+    plain,
+    percent,
+    /// `&`, and the first `=` of a field
+    separator,
+    /// `+`, a NUL, no ASCII
+    other,
+};
+using form_bytes = std::array<form_byte, 256>;
 
-inline constexpr auto form_bytes = [] {
-    std::array<form_byte, 256> kinds{};
-    kinds['+'] = form_byte::plus;
+/// Where nothing ends a text.
+inline constexpr form_bytes text_bytes = [] {
+    form_bytes kinds{};
     kinds['%'] = form_byte::percent;
-    kinds['='] = form_byte::equals;
-    kinds['&'] = form_byte::ampersand;
-    kinds['\0'] = form_byte::nul;
-    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::not_ascii;
+    kinds['+'] = kinds['\0'] = form_byte::other;
+    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::other;
+    return kinds;
+}();
+
+/// Where a further `=` is text.
+inline constexpr form_bytes value_bytes = [] {
+    form_bytes kinds = text_bytes;
+    kinds['&'] = form_byte::separator;
+    return kinds;
+}();
+
+inline constexpr form_bytes name_bytes = [] {
+    form_bytes kinds = value_bytes;
+    kinds['='] = form_byte::separator;
     return kinds;
 }();
 
@@ -40,7 +59,7 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-/// How many of eight bytes are plain from the first on; may stop early at one of the few plain ones below ','.
+/// How many of eight bytes are plain from the first on; may stop early at `=` and the few plain ones below ','.
 inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
     constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
     std::uint64_t eight = 0;
