@@ -75,7 +75,8 @@ struct progress {
     std::optional<grant> login{};
     std::optional<write_order> order{};
     regrant::scope scope{};
-    token_response answer{};
+    secret refresh_token{};
+    minted_tokens minted{};
     std::uint32_t reloads = 0;
 
 private:
@@ -256,7 +257,8 @@ loading_grant::with(std::optional<grant> found) && {
     if (!order) return refused(order.error());
     so_far_.order = *order;
     so_far_.login = std::move(found);
-    return checking_account(std::move(so_far_));
+    return std::variant<checking_account, revoking_family, refusal>(std::in_place_type<checking_account>,
+                                                                    std::move(so_far_));
 }
 
 inline result<sealing_successor, refusal> checking_account::with(account_standing standing) && {
@@ -270,22 +272,21 @@ inline result<sealing_successor, refusal> checking_account::with(account_standin
 /// RFC 6749 6: "If a new refresh token is issued, the refresh token scope MUST be identical to that of the refresh
 /// token included by the client in the request." It is: both name one family, and a family's scope never changes.
 inline minting_tokens sealing_successor::with(secret refresh_token) && {
-    so_far_.answer.refresh_token = std::move(refresh_token);
+    so_far_.refresh_token = std::move(refresh_token);
     return std::move(so_far_);
 }
 
 inline writing_generation minting_tokens::with(minted_tokens minted) && {
-    so_far_.answer.access_token = std::move(minted.access_token);
-    so_far_.answer.id_token = std::move(minted.id_token);
-    so_far_.answer.expires_in = minted.expires_in;
+    so_far_.minted = std::move(minted);
     return std::move(so_far_);
 }
 
 inline std::variant<token_response, reloading_grant, refusal>
 writing_generation::with(advance_outcome outcome) && {
     if (outcome == advance_outcome::advanced) {
-        so_far_.answer.scope = std::move(so_far_.scope).text();
-        return std::move(so_far_.answer);
+        minted_tokens& minted = so_far_.minted;
+        return token_response{std::move(minted.access_token), std::move(so_far_.refresh_token),
+                              std::move(so_far_.scope).text(), std::move(minted.id_token), minted.expires_in};
     }
     if (so_far_.reloads == most_reloads)
         return refusal{reason::store_contended, {}, so_far_.rules->retry_after()};
