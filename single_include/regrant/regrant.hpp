@@ -515,7 +515,8 @@ public:
     bool empty() const noexcept { return words_.empty(); }
 
     /// The words with a space between two, as the `scope` member of an answer.
-    const std::string& text() const noexcept { return words_; }
+    const std::string& text() const& noexcept { return words_; }
+    std::string text() && noexcept { return std::move(words_); }
 
     /// Calls `visit(std::string_view word)` for each word in order.
     template <class Visitor> void for_each(Visitor visit) const {
@@ -722,14 +723,22 @@ inline void wipe(void* memory, std::size_t size) noexcept {
 /// \return whether both hold the same bytes
 inline bool same_bytes(std::span<const std::byte> one, std::span<const std::byte> other) noexcept {
     if (one.size() != other.size()) return false;
-    unsigned difference = 0;
-    for (std::size_t i = 0; i != one.size(); ++i) {
-        difference |= std::to_integer<unsigned>(one[i] ^ other[i]);
+    std::uint64_t difference = 0;
+    const auto note = [&](std::uint64_t differing) {
+        difference |= differing;
 #if defined(__GNUC__)
         // Hides the value from the optimizer, which could otherwise leave the loop at the first difference.
         __asm__ __volatile__("" : "+r"(difference));
 #endif
+    };
+    std::size_t i = 0;
+    for (; one.size() - i >= sizeof difference; i += sizeof difference) {
+        std::uint64_t a = 0, b = 0;
+        std::memcpy(&a, one.data() + i, sizeof a);
+        std::memcpy(&b, other.data() + i, sizeof b);
+        note(a ^ b);
     }
+    for (; i != one.size(); ++i) note(std::to_integer<std::uint64_t>(one[i] ^ other[i]));
     return difference == 0;
 }
 
@@ -764,7 +773,7 @@ public:
     bool empty() const noexcept { return size_ == 0; }
 
     void reserve(std::size_t size_bytes) {
-        if (size_bytes > capacity_) enlarge(size_bytes);
+        if (size_bytes > capacity_) enlarge(size_bytes - size_);
     }
 
     void append(std::string_view text) {
@@ -780,7 +789,7 @@ public:
 
     /// Adds room at the end. \return where the caller must write `size_bytes` characters
     char* grow(std::size_t size_bytes) {
-        if (size_bytes > capacity_ - size_) enlarge((std::max)(size_ + size_bytes, 2 * capacity_));
+        if (size_bytes > capacity_ - size_) enlarge(size_bytes);
         return text_.get() + std::exchange(size_, size_ + size_bytes);
     }
 
@@ -793,7 +802,8 @@ private:
 #if defined(__GNUC__)
     __attribute__((noinline))
 #endif
-    void enlarge(std::size_t size_bytes) {
+    void enlarge(std::size_t more_bytes) {
+        const std::size_t size_bytes = (std::max)(size_ + more_bytes, 2 * capacity_);
         auto grown = std::unique_ptr<char[]>(new char[size_bytes]);
         if (size_ != 0) std::memcpy(grown.get(), text_.get(), size_);
         wipe(text_.get(), capacity_);
@@ -843,7 +853,7 @@ public:
     static constexpr std::size_t size_bytes = 16;
 
     explicit family_id(std::span<const std::byte, size_bytes> bytes) noexcept {
-        for (std::size_t i = 0; i != size_bytes; ++i) bytes_[i] = bytes[i];
+        std::memcpy(bytes_.data(), bytes.data(), size_bytes);
     }
     family_id(const family_id&) noexcept = default;
     family_id& operator=(const family_id&) noexcept = default;
@@ -865,7 +875,10 @@ struct lineage {
 struct row_key {
     std::array<std::byte, 32> bytes{};
 
-    friend bool operator==(const row_key&, const row_key&) = default;
+    // The default one looks at byte after byte.
+    friend bool operator==(const row_key& one, const row_key& other) noexcept {
+        return std::memcmp(one.bytes.data(), other.bytes.data(), one.bytes.size()) == 0;
+    }
     friend auto operator<=>(const row_key&, const row_key&) = default;
 };
 
@@ -1481,6 +1494,18 @@ private:
     };
 };
 
+namespace detail {
+
+/// Both digits of each byte.
+inline constexpr auto hex_pairs = [] {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t i = 0; i != pairs.size(); ++i) pairs[i] = {digits[i >> 4], digits[i & 0x0F]};
+    return pairs;
+}();
+
+} // namespace detail
+
 /// A UUID as its 36 characters.
 class uuid {
 public:
@@ -1488,15 +1513,11 @@ public:
 
     /// \param bytes  its bits, in the order of RFC 9562
     explicit uuid(std::span<const std::byte, 16> bytes) noexcept {
-        constexpr std::string_view digits = "0123456789abcdef";
         char* to = text_.data();
-        auto from = bytes.begin();
-        for (const std::ptrdiff_t group : {4, 2, 2, 2, 6}) {
-            for (const auto end = from + group; from != end; ++from) {
-                *to++ = digits[std::to_integer<std::size_t>(*from >> 4)];
-                *to++ = digits[std::to_integer<std::size_t>(*from & std::byte{0x0F})];
-            }
-            if (from != bytes.end()) *to++ = '-';
+        for (std::size_t i = 0; i != bytes.size(); ++i) {
+            if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+            const auto& digits = detail::hex_pairs[std::to_integer<std::size_t>(bytes[i])];
+            to = std::copy(digits.begin(), digits.end(), to);
         }
     }
 
@@ -1820,10 +1841,9 @@ private:
     static void write(const lineage& line, token_key_id id, sealed_bytes& to) noexcept {
         to[0] = version;
         to[1] = static_cast<std::byte>(id);
-        const auto family = line.family.bytes();
-        for (std::size_t i = 0; i != family.size(); ++i) to[2 + i] = family[i];
+        std::memcpy(to.data() + 2, line.family.bytes().data(), family_id::size_bytes);
         for (std::size_t i = 0; i != 4; ++i)
-            to[2 + family.size() + i] =
+            to[2 + family_id::size_bytes + i] =
                 static_cast<std::byte>(static_cast<std::uint32_t>(line.generation) >> (24 - 8 * i) & 0xFF);
     }
 
@@ -1838,9 +1858,9 @@ private:
                              std::span<std::byte, mac_bytes> mac) noexcept {
         // The words in front keep a seal from passing as one made for another use of the same key.
         constexpr std::string_view domain = "regrant refresh token v1";
-        std::array<std::byte, domain.size() + signed_bytes> text{};
-        for (std::size_t i = 0; i != domain.size(); ++i) text[i] = static_cast<std::byte>(domain[i]);
-        for (std::size_t i = 0; i != signed_bytes; ++i) text[domain.size() + i] = bytes[i];
+        std::array<std::byte, domain.size() + signed_bytes> text;
+        std::memcpy(text.data(), domain.data(), domain.size());
+        std::memcpy(text.data() + domain.size(), bytes.data(), signed_bytes);
         const bool made = key.mac(text, mac);
         wipe(text.data(), text.size());
         return made;
@@ -1857,22 +1877,35 @@ namespace regrant::inline v0::detail {
 
 inline constexpr std::size_t block_bytes = 16;
 
-/// Whether all of `block_bytes` characters are ASCII from `least` on, and none is one of `others`.
-template <class... Chars> bool is_clear_block(const char* from, char least, Chars... others) noexcept {
+/// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
+/// \pre text.size() >= block_bytes
+template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
 #if defined(__GNUC__)
-    using block = signed char __attribute__((vector_size(block_bytes)));
-    block bytes;
-    std::memcpy(&bytes, from, block_bytes);
-    // What is not ASCII is negative here, and so below any `least`.
-    const block found = (bytes < static_cast<signed char>(least)) | ((bytes == static_cast<signed char>(others)) | ...);
+    using block = unsigned char __attribute__((vector_size(block_bytes)));
+    const auto at = [&](std::size_t i) {
+        block bytes;
+        std::memcpy(&bytes, text.data() + i, block_bytes);
+        return bytes;
+    };
+    const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
+    // The last block overlaps the one before it, where the size is no multiple of a block's.
+    const std::size_t last = text.size() - block_bytes;
+    block low = at(last), high = low, found = other(low);
+    for (std::size_t i = 0; i < last; i += block_bytes) {
+        const block bytes = at(i);
+        low = bytes < low ? bytes : low;
+        high = bytes > high ? bytes : high;
+        found |= other(bytes);
+    }
+    found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
     std::uint64_t halves[2];
     std::memcpy(halves, &found, block_bytes);
     return (halves[0] | halves[1]) == 0;
 #else
-    bool clear = true;
-    for (std::size_t i = 0; i != block_bytes; ++i)
-        clear = clear && from[i] >= least && from[i] >= 0 && ((from[i] != others) && ...);
-    return clear;
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&
+               ((c != static_cast<unsigned char>(Others)) && ...);
+    });
 #endif
 }
 
@@ -1892,24 +1925,19 @@ namespace regrant::inline v0::detail {
 /// The length of the well-formed sequence a text starts with (Unicode 15, table 3-7), 0 where there is none.
 constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto follows = [&](std::size_t i, unsigned char low = 0x80, unsigned char high = 0xBF) {
-        return i < text.size() && byte(i) >= low && byte(i) <= high;
-    };
-    if (text.empty()) return 0;
+    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
+    const std::size_t size = text.size();
+    if (size == 0) return 0;
     const unsigned char lead = byte(0);
     if (lead < 0x80) return 1;
-    if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-    if (lead >= 0xE0 && lead <= 0xEF) {
-        // E0 would be overlong below A0; ED would be a surrogate above 9F.
-        const bool second = follows(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF);
-        return second && follows(2) ? 3 : 0;
-    }
-    if (lead >= 0xF0 && lead <= 0xF4) {
-        // F0 would be overlong below 90; F4 would leave Unicode above 8F.
-        const bool second = follows(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF);
-        return second && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
+    if (size < 2 || !follows(1) || lead < 0xC2) return 0;
+    if (lead < 0xE0) return 2;
+    if (size < 3 || !follows(2)) return 0;
+    // E0 would be overlong below A0; ED would be a surrogate above 9F.
+    if (lead < 0xF0) return (lead != 0xE0 || byte(1) >= 0xA0) && (lead != 0xED || byte(1) <= 0x9F) ? 3 : 0;
+    // F0 would be overlong below 90; F4 would leave Unicode above 8F.
+    if (size < 4 || !follows(3) || lead > 0xF4) return 0;
+    return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
 }
 
 constexpr bool is_utf8(std::string_view text) noexcept {
@@ -1931,6 +1959,9 @@ namespace regrant::inline v0 {
 
 /// How a slash is written: both forms mean the same (RFC 8259 7), and the API page's tokens escape it.
 enum class solidus : std::uint8_t { plain, escaped };
+
+/// Whether what is written next is the first of its object or array.
+enum class json_place : std::uint8_t { first, following };
 
 namespace detail {
 
@@ -1974,7 +2005,9 @@ template <class Text> class basic_json_writer {
     using json_writer = basic_json_writer;
 
 public:
-    explicit basic_json_writer(Text& to, solidus slashes = solidus::plain) noexcept : to_(to), slashes_(slashes) {}
+    explicit basic_json_writer(Text& to, solidus slashes = solidus::plain,
+                               json_place next = json_place::first) noexcept
+        : to_(to), slashes_(slashes), needs_comma_(next == json_place::following) {}
 
     json_writer& begin_object() { return open('{'); }
     json_writer& end_object() { return close('}'); }
@@ -2063,14 +2096,19 @@ private:
 
     /// Copies up to what must be escaped.
     std::size_t copy_plain(std::string_view text, char* to) const noexcept {
+        const bool escapes_slash = slashes_ == solidus::escaped;
         std::size_t i = 0;
-        for (; text.size() - i >= detail::block_bytes; i += detail::block_bytes) {
+        while (text.size() - i >= detail::block_bytes) {
+            constexpr std::size_t stretch_bytes = 16 * detail::block_bytes;
+            const std::string_view stretch = text.substr(i, stretch_bytes);
             // Below '-' are the control bytes, the quote and a few plain ones, which are left to the closer look.
-            const char slash = slashes_ == solidus::plain ? '\\' : '/';
-            if (!detail::is_clear_block(text.data() + i, '-', '\\', slash, '\x7F')) break;
-            detail::copy_block(text.data() + i, to + i);
+            const bool is_clear = escapes_slash ? detail::is_clear<'-', '~', '\\', '/'>(stretch)
+                                                : detail::is_clear<'-', '~', '\\'>(stretch);
+            if (!is_clear) break;
+            i += stretch.size();
         }
-        const auto allowed = slashes_ == solidus::plain ? detail::json_kind::slash : detail::json_kind::plain;
+        if (i != 0) std::memcpy(to, text.data(), i);
+        const auto allowed = escapes_slash ? detail::json_kind::plain : detail::json_kind::slash;
         for (; i != text.size() && detail::json_kinds[static_cast<unsigned char>(text[i])] <= allowed; ++i)
             to[i] = text[i];
         return i;
@@ -2098,7 +2136,7 @@ private:
 
     Text& to_;
     solidus slashes_;
-    bool needs_comma_ = false;
+    bool needs_comma_;
 };
 
 using json_writer = basic_json_writer<std::string>;
@@ -2420,17 +2458,36 @@ constexpr bool equal_but_case(std::string_view one, std::string_view other) noex
 
 namespace regrant::inline v0::detail {
 
-/// What a byte of form text is.
-enum class form_byte : std::uint8_t { plain, plus, percent, equals, ampersand, nul, not_ascii };
+/// What a byte of form text is. Few kinds, so that compilers make no jump table, which costs more than it spares.
+enum class form_byte : std::uint8_t {
+    plain,
+    percent,
+    /// `&`, and the first `=` of a field
+    separator,
+    /// `+`, a NUL, no ASCII
+    other,
+};
+using form_bytes = std::array<form_byte, 256>;
 
-inline constexpr auto form_bytes = [] {
-    std::array<form_byte, 256> kinds{};
-    kinds['+'] = form_byte::plus;
+/// Where nothing ends a text.
+inline constexpr form_bytes text_bytes = [] {
+    form_bytes kinds{};
     kinds['%'] = form_byte::percent;
-    kinds['='] = form_byte::equals;
-    kinds['&'] = form_byte::ampersand;
-    kinds['\0'] = form_byte::nul;
-    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::not_ascii;
+    kinds['+'] = kinds['\0'] = form_byte::other;
+    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::other;
+    return kinds;
+}();
+
+/// Where a further `=` is text.
+inline constexpr form_bytes value_bytes = [] {
+    form_bytes kinds = text_bytes;
+    kinds['&'] = form_byte::separator;
+    return kinds;
+}();
+
+inline constexpr form_bytes name_bytes = [] {
+    form_bytes kinds = value_bytes;
+    kinds['='] = form_byte::separator;
     return kinds;
 }();
 
@@ -2445,7 +2502,7 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-/// How many of eight bytes are plain from the first on; may stop early at one of the few plain ones below ','.
+/// How many of eight bytes are plain from the first on; may stop early at `=` and the few plain ones below ','.
 inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
     constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
     std::uint64_t eight = 0;
@@ -2513,16 +2570,19 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     const char* const end = from + text.size();
     // Where the name or value that is being decoded begins.
     const char* part = to;
+    const form_bytes* kinds = is_form ? &name_bytes : &text_bytes;
     std::size_t fields = 0;
-    bool in_value = false, is_ascii = true;
+    // What was escaped in the part, and what begins no character, or-ed: the top bit tells whether to look at its UTF-8.
+    unsigned bits = 0;
 
     // What they need is passed, not captured, so that it can stay in registers.
+    const auto kind_of = [](const form_bytes* by, const char* at) { return (*by)[static_cast<unsigned char>(*at)]; };
     const auto begin_of_piece = [](const char* at, const char* last) {
         while (is_form && at != last && *at == '&') ++at;
         return at;
     };
-    const auto is_good = [](const char* first, const char* last) {
-        return is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
+    const auto is_good = [](const char* first, const char* last, unsigned seen) {
+        return seen < 0x80 || is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
     };
     // The limits come first, wherever the fault is.
     const auto fault = [most_fields](form_error error, std::string_view rest, std::size_t before) {
@@ -2535,13 +2595,25 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     if (from != end) fields = 1;
     if (is_form && fields > most_fields) return unexpected(form_error::too_many_fields);
     while (from != end) {
-        switch (form_bytes[static_cast<unsigned char>(*from)]) {
-        case form_byte::plain: {
-            const auto next_is_plain = [&] {
-                return from != end && form_bytes[static_cast<unsigned char>(*from)] == form_byte::plain;
-            };
+        form_byte kind = kind_of(kinds, from);
+        if (kind == form_byte::plain) {
             *to++ = *from++;
-            if (!next_is_plain()) continue;
+            if (from == end) [[unlikely]] break;
+            kind = kind_of(kinds, from);
+        }
+        if (kind == form_byte::percent) {
+            const bool whole = end - from >= 3;
+            const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
+            const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
+            const unsigned byte = high << 4 | low;
+            if (byte > 0xFF) [[unlikely]] return fault(form_error::malformed_escape, rest(from), fields);
+            if (byte == 0) [[unlikely]] return fault(form_error::nul_byte, rest(from), fields);
+            bits |= byte;
+            *to++ = static_cast<char>(byte);
+            from += 3;
+            continue;
+        }
+        if (kind == form_byte::plain) {
             std::ptrdiff_t run = 8;
             for (int words = 0; words != 3 && run == 8 && end - from >= 8; ++words) {
                 run = plain_of_eight(from);
@@ -2552,63 +2624,45 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
             }
             // A long stretch goes on, most likely.
             if (run == 8)
-                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear_block(from, ',', '='); to += block_bytes) {
+                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear<',', '\x7F', '='>({from, block_bytes});
+                     to += block_bytes) {
                     if (to != from) copy_block(from, to);
                     from += block_bytes;
                 }
-            while (next_is_plain()) *to++ = *from++;
-            continue;
-        }
-        case form_byte::not_ascii:
-            is_ascii = false;
-            do *to++ = *from++;
-            while (from != end && form_bytes[static_cast<unsigned char>(*from)] == form_byte::not_ascii);
-            continue;
-        case form_byte::plus:
-            *to++ = ' ';
-            ++from;
-            continue;
-        case form_byte::percent: {
-            const bool whole = end - from >= 3;
-            const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
-            const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
-            const unsigned byte = high << 4 | low;
-            if (byte > 0xFF) return fault(form_error::malformed_escape, rest(from), fields);
-            if (byte == 0) return fault(form_error::nul_byte, rest(from), fields);
-            is_ascii = is_ascii && byte < 0x80;
-            *to++ = static_cast<char>(byte);
-            from += 3;
-            continue;
-        }
-        case form_byte::equals:
-            if (is_form && !std::exchange(in_value, true)) {
-                if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+            while (from != end && kind_of(kinds, from) == form_byte::plain) *to++ = *from++;
+        } else if (kind == form_byte::separator) {
+            if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
+            // What is checked is not checked again behind the end.
+            bits = 0;
+            if (*from == '=') {
+                ++from;
                 *to++ = split_mark;
-                part = to;
-                is_ascii = true;
+                kinds = &value_bytes;
             } else {
-                *to++ = '=';
+                from = begin_of_piece(from + 1, end);
+                if (from == end) [[unlikely]] break;
+                if (++fields > most_fields) [[unlikely]] return unexpected(form_error::too_many_fields);
+                *to++ = end_mark;
+                kinds = &name_bytes;
             }
-            ++from;
-            continue;
-        case form_byte::ampersand:
-            if (!is_form) {
-                *to++ = *from++;
-                continue;
-            }
-            if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
-            from = begin_of_piece(from, end);
-            if (from == end) break;
-            if (++fields > most_fields) return unexpected(form_error::too_many_fields);
-            *to++ = end_mark;
             part = to;
-            in_value = false;
-            is_ascii = true;
-            continue;
-        case form_byte::nul: return fault(form_error::nul_byte, rest(from), fields);
+        } else if (*from == '+') {
+            do {
+                *to++ = ' ';
+                ++from;
+            } while (from != end && *from == '+');
+        } else if (*from == '\0') {
+            return fault(form_error::nul_byte, rest(from), fields);
+        } else {
+            do {
+                std::size_t length = utf8_sequence(rest(from));
+                // A character can be half escaped, so whether one byte is at fault shows when the part is decoded.
+                if (length == 0) bits |= 0x80;
+                for (length = (std::max)(length, std::size_t{1}); length != 0; --length) *to++ = *from++;
+            } while (from != end && static_cast<unsigned char>(*from) >= 0x80);
         }
     }
-    if (!is_ascii && !is_good(part, to)) return fault(form_error::invalid_utf8, rest(from), fields);
+    if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
     return static_cast<std::size_t>(to - text.data());
 }
 
@@ -2718,8 +2772,8 @@ public:
     /// \par RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once"
     bool repeats_a_name(std::string_view repeatable = {}) const {
         const auto counts = [&](const field& each) { return each.name != repeatable || repeatable.empty(); };
-        // As many as a usual limit lets through, so that their names need no memory of their own.
-        std::array<std::string_view, 128> few;
+        // More than an honest request has, so that its names need no memory of their own.
+        std::array<std::string_view, 32> few;
         std::vector<std::string_view> many;
         std::size_t count = 0;
         for (const field& each : fields()) {
@@ -3979,7 +4033,8 @@ struct progress {
     std::optional<grant> login{};
     std::optional<write_order> order{};
     regrant::scope scope{};
-    token_response answer{};
+    secret refresh_token{};
+    minted_tokens minted{};
     std::uint32_t reloads = 0;
 
 private:
@@ -4039,15 +4094,14 @@ inline result<write_order, reason> judge(const progress& so_far, const grant& lo
 
 /// The scope of the answer (RFC 6749 6).
 inline result<scope, reason> judge_scope(const progress& so_far) {
-    const scope granted = scope::trusted(so_far.login->scope());
     // "if omitted is treated as equal to the scope originally granted by the resource owner"
-    scope answered = granted;
+    scope answered = scope::trusted(so_far.login->scope());
     if (so_far.request->scope) {
         const auto asked = scope::parse(*so_far.request->scope);
         if (!asked) return unexpected(reason::scope_malformed);
         // "The requested scope MUST NOT include any scope not originally granted by the resource owner"
-        if (!granted.holds_all_of(*asked)) return unexpected(reason::scope_exceeded);
-        answered = granted.common_with(*asked);
+        if (!answered.holds_all_of(*asked)) return unexpected(reason::scope_exceeded);
+        answered = answered.common_with(*asked);
     }
     answered = answered.common_with(so_far.request->client->scope);
     if (answered.empty()) return unexpected(reason::scope_withdrawn);
@@ -4057,7 +4111,7 @@ inline result<scope, reason> judge_scope(const progress& so_far) {
 /// What all steps are made of: the progress so far, moved from each to the next.
 class step {
 public:
-    explicit step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
+    step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
 
 protected:
     refusal refused(reason why) const { return refusal{why}; }
@@ -4148,7 +4202,7 @@ public:
 inline result<loading_grant, refusal> opening_token::with(std::optional<opened_token> opened) && {
     if (!opened) return unexpected(refused(reason::token_not_ours));
     so_far_.presented = std::move(opened);
-    return loading_grant(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 inline std::variant<checking_account, revoking_family, refusal>
@@ -4161,35 +4215,37 @@ loading_grant::with(std::optional<grant> found) && {
     if (!order) return refused(order.error());
     so_far_.order = *order;
     so_far_.login = std::move(found);
-    return checking_account(std::move(so_far_));
+    return std::variant<checking_account, revoking_family, refusal>(std::in_place_type<checking_account>,
+                                                                    std::move(so_far_));
 }
 
 inline result<sealing_successor, refusal> checking_account::with(account_standing standing) && {
     if (standing == account_standing::denied) return unexpected(refused(reason::account_denied));
     auto scope = judge_scope(so_far_);
     if (!scope) return unexpected(refused(scope.error()));
-    so_far_.answer.scope = scope->text();
     so_far_.scope = std::move(*scope);
-    return sealing_successor(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 /// RFC 6749 6: "If a new refresh token is issued, the refresh token scope MUST be identical to that of the refresh
 /// token included by the client in the request." It is: both name one family, and a family's scope never changes.
 inline minting_tokens sealing_successor::with(secret refresh_token) && {
-    so_far_.answer.refresh_token = std::move(refresh_token);
-    return minting_tokens(std::move(so_far_));
+    so_far_.refresh_token = std::move(refresh_token);
+    return std::move(so_far_);
 }
 
 inline writing_generation minting_tokens::with(minted_tokens minted) && {
-    so_far_.answer.access_token = std::move(minted.access_token);
-    so_far_.answer.id_token = std::move(minted.id_token);
-    so_far_.answer.expires_in = minted.expires_in;
-    return writing_generation(std::move(so_far_));
+    so_far_.minted = std::move(minted);
+    return std::move(so_far_);
 }
 
 inline std::variant<token_response, reloading_grant, refusal>
 writing_generation::with(advance_outcome outcome) && {
-    if (outcome == advance_outcome::advanced) return std::move(so_far_.answer);
+    if (outcome == advance_outcome::advanced) {
+        minted_tokens& minted = so_far_.minted;
+        return token_response{std::move(minted.access_token), std::move(so_far_.refresh_token),
+                              std::move(so_far_.scope).text(), std::move(minted.id_token), minted.expires_in};
+    }
     if (so_far_.reloads == most_reloads)
         return refusal{reason::store_contended, {}, so_far_.rules->retry_after()};
     ++so_far_.reloads;
@@ -4202,7 +4258,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
     auto order = judge(so_far_, *found);
     if (!order) return unexpected(refused(order.error() == reason::replayed ? reason::race_lost : order.error()));
     so_far_.order = *order;
-    return writing_generation(std::move(so_far_));
+    return std::move(so_far_);
 }
 
 /// The first step. Request and rules outlive the flow.
@@ -4214,7 +4270,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
 /// `unauthorized_client` for a client that may not use this grant (R30)
 inline result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now) {
     if (!request.client->may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    return opening_token(progress(request, rules, now));
+    return progress(request, rules, now);
 }
 
 } // namespace regrant::inline v0::refresh_flow
@@ -4259,12 +4315,12 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = (*std::move(opening)).with(std::move(*opened));
+        auto loading = std::move(*opening).with(std::move(*opened));
         if (!loading) return unexpected(std::move(loading).error());
 
         auto found = store_.find(loading->ask());
         if (!found) return unavailable(reason::store_unavailable, found.error());
-        auto judged = (*std::move(loading)).with(std::move(*found));
+        auto judged = std::move(*loading).with(std::move(*found));
         if (auto* refused = std::get_if<refusal>(&judged)) return unexpected(std::move(*refused));
         if (auto* revoking = std::get_if<revoking_family>(&judged)) {
             auto revoked = store_.revoke(revoking->ask());
@@ -4281,11 +4337,11 @@ public:
 
         auto successor = keyring_.seal(sealing->ask());
         if (!successor) return unavailable(reason::crypto_unavailable, successor.error());
-        auto minting = (*std::move(sealing)).with(*std::move(successor));
+        auto minting = std::move(*sealing).with(std::move(*successor));
 
         auto minted = issuer_.mint(minting.ask());
         if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
-        auto writing = std::move(minting).with(*std::move(minted));
+        auto writing = std::move(minting).with(std::move(*minted));
 
         while (true) {
             const write_order order = writing.ask();
@@ -4303,7 +4359,7 @@ public:
             if (!again) return unavailable(reason::store_unavailable, again.error());
             auto rewriting = std::move(reloading).with(std::move(*again));
             if (!rewriting) return unexpected(std::move(rewriting).error());
-            writing = *std::move(rewriting);
+            writing = std::move(*rewriting);
         }
     }
 
@@ -4373,7 +4429,7 @@ public:
     /// \par RFC 6749 3.2, 5, 6
     template <class S = Store> http_reply respond(http_request request, instant now = current_time()) {
         // Memory that runs out even while an error is put into words leaves a bare 503.
-        return detail::caught([&] { return judged(std::move(request), now); },
+        return detail::caught([&] { return judged(request, now); },
                               [](const char*) { return http_reply{http_status::service_unavailable}; });
     }
 
@@ -4459,8 +4515,9 @@ private:
     /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
     struct visit {
         decision made;
-        client_ptr client;
-        secret client_id;
+        client_ptr client{};
+        std::optional<token_request> asked{};
+        secret client_id{};
     };
 
     static Hooks& nobody() noexcept {
@@ -4483,13 +4540,13 @@ private:
         };
     }
 
-    http_reply judged(http_request request, instant now) {
+    http_reply judged(http_request& request, instant now) {
         const secret origin(request.origin.text());
         if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
             return preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
-        visit seen{{now}, {}, {}};
-        auto answer = detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
+        visit seen{{now}};
+        auto answer = detail::caught([&] { return answer_to(request, seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -4507,14 +4564,15 @@ private:
         detail::observe(hooks_, made);
     }
 
-    answer_type answer_to(http_request request, visit& seen, instant now) {
+    answer_type answer_to(http_request& request, visit& seen, instant now) {
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) return unexpected(std::move(asked).error());
-        auto client = authenticate(*asked, seen, now);
+        const token_request& asking = seen.asked.emplace(std::move(*asked));
+        auto client = authenticate(asking, seen, now);
         if (!client) return unexpected(std::move(client).error());
         const auto keyring = keys_.now();
         refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
-        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        const refresh_request refresh{*client, asking.refresh_token(), asking.scope()};
         return grant.respond(refresh, now, seen.made);
     }
 
@@ -4522,13 +4580,17 @@ private:
         using namespace client_authentication;
         auto identifying = begin(asked, now);
         if (!identifying) return unexpected(std::move(identifying).error());
-        seen.client_id = secret(identifying->ask());
-        seen.made.client_id = seen.client_id.reveal();
+        seen.made.client_id = identifying->ask();
+        // What HTTP Basic sent is decoded within the steps, which end before the decision is told.
+        if (asked.authorization().is_present()) {
+            seen.client_id = secret(identifying->ask());
+            seen.made.client_id = seen.client_id.reveal();
+        }
 
         auto known = registry_.find(identifying->ask());
         if (!known) return unavailable(reason::registry_unavailable, known.error());
         seen.client = *known;
-        auto identified = (*std::move(identifying)).with(*std::move(known));
+        auto identified = std::move(*identifying).with(std::move(*known));
         if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) return std::move(*authenticated);
 
@@ -4545,7 +4607,7 @@ private:
             if (*match) matcher_.remember(check, **match, now);
         }
         if (!*match) return unavailable(reason::crypto_unavailable, match->error());
-        auto settling = (*std::move(proving)).with(**match);
+        auto settling = std::move(*proving).with(**match);
         auto settled = detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) return unavailable(reason::throttle_unavailable, settled.error());
         return std::move(settling).with(attempt_settled{});
@@ -4936,12 +4998,12 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = (*std::move(opening)).with(std::move(*opened));
+        auto loading = std::move(*opening).with(std::move(*opened));
         if (!loading) co_return unexpected(std::move(loading).error());
 
         auto found = co_await store_.find(loading->ask());
         if (!found) co_return unavailable(reason::store_unavailable, found.error());
-        auto judged = (*std::move(loading)).with(std::move(*found));
+        auto judged = std::move(*loading).with(std::move(*found));
         if (auto* refused = std::get_if<refusal>(&judged)) co_return unexpected(std::move(*refused));
         if (auto* revoking = std::get_if<revoking_family>(&judged)) {
             auto revoked = co_await store_.revoke(revoking->ask());
@@ -4958,11 +5020,11 @@ public:
 
         auto successor = keyring_.seal(sealing->ask());
         if (!successor) co_return unavailable(reason::crypto_unavailable, successor.error());
-        auto minting = (*std::move(sealing)).with(*std::move(successor));
+        auto minting = std::move(*sealing).with(std::move(*successor));
 
         auto minted = co_await issuer_.mint(minting.ask());
         if (!minted) co_return unavailable(reason::issuer_unavailable, minted.error());
-        auto writing = std::move(minting).with(*std::move(minted));
+        auto writing = std::move(minting).with(std::move(*minted));
 
         while (true) {
             const write_order order = writing.ask();
@@ -4980,7 +5042,7 @@ public:
             if (!again) co_return unavailable(reason::store_unavailable, again.error());
             auto rewriting = std::move(reloading).with(std::move(*again));
             if (!rewriting) co_return unexpected(std::move(rewriting).error());
-            writing = *std::move(rewriting);
+            writing = std::move(*rewriting);
         }
     }
 
@@ -5058,7 +5120,7 @@ public:
     /// \par RFC 6749 3.2, 5, 6
     template <class S = Store> task<http_reply> respond(http_request request, instant now = current_time()) {
         // Memory that runs out even while an error is put into words leaves a bare 503.
-        co_return co_await detail::caught([&] { return judged(std::move(request), now); },
+        co_return co_await detail::caught([&] { return judged(request, now); },
                                           [](const char*) { return http_reply{http_status::service_unavailable}; });
     }
 
@@ -5145,8 +5207,9 @@ private:
     /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
     struct visit {
         decision made;
-        client_ptr client;
-        secret client_id;
+        client_ptr client{};
+        std::optional<token_request> asked{};
+        secret client_id{};
     };
 
     static Hooks& nobody() noexcept {
@@ -5169,14 +5232,14 @@ private:
         };
     }
 
-    task<http_reply> judged(http_request request, instant now) {
+    task<http_reply> judged(http_request& request, instant now) {
         const secret origin(request.origin.text());
         if (settings_.replies.cross_origin == cross_origin::on && request.is_preflight())
             co_return co_await preflight(origin.reveal());
         const bool is_head = request.method == "HEAD";
-        visit seen{{now}, {}, {}};
+        visit seen{{now}};
         auto answer =
-            co_await detail::caught([&] { return answer_to(std::move(request), seen, now); }, failed<answer_type>());
+            co_await detail::caught([&] { return answer_to(request, seen, now); }, failed<answer_type>());
         http_reply reply = answer ? to_reply(*answer) : to_reply(answer.error(), settings_.replies);
         const bool is_readable = co_await may_read(origin.reveal(), seen);
         if (is_readable) expose_to(reply, origin.reveal());
@@ -5194,14 +5257,15 @@ private:
         detail::observe(hooks_, made);
     }
 
-    task<answer_type> answer_to(http_request request, visit& seen, instant now) {
+    task<answer_type> answer_to(http_request& request, visit& seen, instant now) {
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) co_return unexpected(std::move(asked).error());
-        auto client = co_await authenticate(*asked, seen, now);
+        const token_request& asking = seen.asked.emplace(std::move(*asked));
+        auto client = co_await authenticate(asking, seen, now);
         if (!client) co_return unexpected(std::move(client).error());
         const auto keyring = keys_.now();
         async_refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
-        const refresh_request refresh{*client, asked->refresh_token(), asked->scope()};
+        const refresh_request refresh{*client, asking.refresh_token(), asking.scope()};
         co_return co_await grant.respond(refresh, now, seen.made);
     }
 
@@ -5209,13 +5273,17 @@ private:
         using namespace client_authentication;
         auto identifying = begin(asked, now);
         if (!identifying) co_return unexpected(std::move(identifying).error());
-        seen.client_id = secret(identifying->ask());
-        seen.made.client_id = seen.client_id.reveal();
+        seen.made.client_id = identifying->ask();
+        // What HTTP Basic sent is decoded within the steps, which end before the decision is told.
+        if (asked.authorization().is_present()) {
+            seen.client_id = secret(identifying->ask());
+            seen.made.client_id = seen.client_id.reveal();
+        }
 
         auto known = co_await registry_.find(identifying->ask());
         if (!known) co_return unavailable(reason::registry_unavailable, known.error());
         seen.client = *known;
-        auto identified = (*std::move(identifying)).with(*std::move(known));
+        auto identified = std::move(*identifying).with(std::move(*known));
         if (auto* refused = std::get_if<refusal>(&identified)) co_return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) co_return std::move(*authenticated);
 
@@ -5232,7 +5300,7 @@ private:
             if (*match) matcher_.remember(check, **match, now);
         }
         if (!*match) co_return unavailable(reason::crypto_unavailable, match->error());
-        auto settling = (*std::move(proving)).with(**match);
+        auto settling = std::move(*proving).with(**match);
         auto settled = co_await detail::settle(hooks_, settling.ask(), settling.outcome());
         if (!settled) co_return unavailable(reason::throttle_unavailable, settled.error());
         co_return std::move(settling).with(attempt_settled{});
@@ -5526,8 +5594,7 @@ private:
     static constexpr std::size_t usual_token_bytes = 1000;
 
     template <class Write> jwt_claims& with(std::string_view name, Write write) {
-        if (text_.size() != 1) text_.push_back(',');
-        writer json(text_, slashes_);
+        writer json(text_, slashes_, text_.size() == 1 ? json_place::first : json_place::following);
         json.key(name);
         write(json);
         return *this;
