@@ -23,7 +23,7 @@ FEW = 8
 LOOKUP = 300
 
 # What one must not do: its name, the header, what is replaced there, by what.
-SAME_BYTES = "    unsigned difference = 0;\n"
+SAME_BYTES = "    std::uint64_t difference = 0;\n"
 MUTANTS = [
     ("a memcmp", "secret.hpp", SAME_BYTES, "    return std::memcmp(one.data(), other.data(), one.size()) == 0;\n" + SAME_BYTES),
     ("a loop that stops at the first difference", "secret.hpp", SAME_BYTES,
