@@ -377,7 +377,7 @@ public:
 
     template <class U = T>
         requires std::is_convertible_v<U&&, T> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
-    constexpr result(U&& value) : value_(std::forward<U>(value)), has_value_(true) {}
+    constexpr result(U&& value) : value_(std::forward<U>(value)) {}
 
     template <class G>
         requires std::is_constructible_v<E, G&&>
@@ -394,14 +394,17 @@ public:
         else std::construct_at(&error_, other.error_);
     }
     constexpr result& operator=(result&& other) noexcept {
-        if (this == &other) return *this;
-        std::destroy_at(this);
-        return *std::construct_at(this, std::move(other));
+        if (this != &other) {
+            std::destroy_at(this);
+            std::construct_at(this, std::move(other));
+        }
+        return *this;
     }
     constexpr result& operator=(const result& other)
         requires copies
     {
-        return *this = result(other);
+        *this = result(other);
+        return *this;
     }
     constexpr ~result() {
         if (has_value_) std::destroy_at(&value_);
@@ -430,7 +433,7 @@ private:
         T value_;
         E error_;
     };
-    bool has_value_;
+    bool has_value_ = true;
 };
 
 /// A deed that may fail and has nothing to bring back.
