@@ -40,7 +40,7 @@ async_begin_family(Store& store, Issuer& from, const token_keyring& keyring, con
 
     auto minted = co_await issuer.mint(minting->ask());
     if (!minted) co_return unavailable(reason::issuer_unavailable, minted.error());
-    auto inserting = (*std::move(minting)).with(*std::move(minted));
+    auto inserting = std::move(*minting).with(std::move(*minted));
 
     const row_key key = inserting.ask().key;
     auto inserted = co_await store.insert(inserting.ask());

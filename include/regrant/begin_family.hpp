@@ -37,7 +37,7 @@ result<token_response, refusal> begin_family(Store& store, Issuer& issuer, const
 
     auto minted = issuer.mint(minting->ask());
     if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
-    auto inserting = (*std::move(minting)).with(*std::move(minted));
+    auto inserting = std::move(*minting).with(std::move(*minted));
 
     const row_key key = inserting.ask().key;
     auto inserted = store.insert(inserting.ask());

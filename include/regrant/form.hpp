@@ -63,7 +63,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     const char* part = to;
     const form_bytes* kinds = is_form ? &name_bytes : &text_bytes;
     std::size_t fields = 0;
-    // What was escaped in the part, and what begins no character, or-ed: the top bit tells whether to look at its UTF-8.
+    // What was escaped in the part, and what begins no character, or-ed: from 0x80 on its UTF-8 must be looked at.
     unsigned bits = 0;
 
     // What they need is passed, not captured, so that it can stay in registers.

@@ -153,6 +153,7 @@ inline result<scope, reason> judge_scope(const progress& so_far) {
 /// What all steps are made of: the progress so far, moved from each to the next.
 class step {
 public:
+    // Not explicit, so that what `with` returns is built in its place; only `begin` has a progress to convert.
     step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
 
 protected:

@@ -86,7 +86,7 @@ public:
     constexpr E&& error() && noexcept { return std::move(error_); }
 
 private:
-    // No std::variant: its visits would be a third of what including this library costs a compiler.
+    // No std::variant: a third of the time that compilers spent on this library's templates went into its visits.
     union {
         T value_;
         E error_;

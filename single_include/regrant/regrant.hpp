@@ -428,7 +428,7 @@ public:
     constexpr E&& error() && noexcept { return std::move(error_); }
 
 private:
-    // No std::variant: its visits would be a third of what including this library costs a compiler.
+    // No std::variant: a third of the time that compilers spent on this library's templates went into its visits.
     union {
         T value_;
         E error_;
@@ -2405,7 +2405,7 @@ result<token_response, refusal> begin_family(Store& store, Issuer& issuer, const
 
     auto minted = issuer.mint(minting->ask());
     if (!minted) return unavailable(reason::issuer_unavailable, minted.error());
-    auto inserting = (*std::move(minting)).with(*std::move(minted));
+    auto inserting = std::move(*minting).with(std::move(*minted));
 
     const row_key key = inserting.ask().key;
     auto inserted = store.insert(inserting.ask());
@@ -2575,7 +2575,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     const char* part = to;
     const form_bytes* kinds = is_form ? &name_bytes : &text_bytes;
     std::size_t fields = 0;
-    // What was escaped in the part, and what begins no character, or-ed: the top bit tells whether to look at its UTF-8.
+    // What was escaped in the part, and what begins no character, or-ed: from 0x80 on its UTF-8 must be looked at.
     unsigned bits = 0;
 
     // What they need is passed, not captured, so that it can stay in registers.
@@ -4114,6 +4114,7 @@ inline result<scope, reason> judge_scope(const progress& so_far) {
 /// What all steps are made of: the progress so far, moved from each to the next.
 class step {
 public:
+    // Not explicit, so that what `with` returns is built in its place; only `begin` has a progress to convert.
     step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
 
 protected:
@@ -4944,7 +4945,7 @@ async_begin_family(Store& store, Issuer& from, const token_keyring& keyring, con
 
     auto minted = co_await issuer.mint(minting->ask());
     if (!minted) co_return unavailable(reason::issuer_unavailable, minted.error());
-    auto inserting = (*std::move(minting)).with(*std::move(minted));
+    auto inserting = std::move(*minting).with(std::move(*minted));
 
     const row_key key = inserting.ask().key;
     auto inserted = co_await store.insert(inserting.ask());

@@ -365,7 +365,7 @@ TEST_CASE("a long chain of refreshes leaves one row, and a store no bigger than 
     const std::uint32_t last = std::getenv("REGRANT_LONG_TESTS") != nullptr ? 100'000 : 20'000;
     const auto took = time_of([&] { advance_to(last); });
     MESSAGE(after_100 << " bytes after 100, " << size() << " after " << last << "; " << took.count() << " ms");
-    // Old versions stay while anybody's snapshot sees them, autovacuum's too: some pages. Kept, they would be thousands.
+    // Old versions stay while anybody's snapshot sees them, autovacuum's too: some pages, not a thousand.
     CHECK(size() <= after_100 + 32 * 8192);
     CHECK(raw.run("SELECT count(*) FROM regrant_family") == "1");
     CHECK(found(store, key_of(1)).current == generation{last});

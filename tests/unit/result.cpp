@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace {
 
@@ -65,6 +66,35 @@ TEST_CASE("a value is changed in place and by assignment") {
     REQUIRE_FALSE(held);
     held.error().words += '!';
     CHECK(held.error().words == "gone!");
+}
+
+TEST_CASE("a result is copied and assigned whatever the two hold, itself too") {
+    using text = result<std::string, fault>;
+    const std::string words(40, 'w'); // on the heap, so that a sanitizer sees a slip
+    const text good = words, bad = unexpected(fault{words + "!"});
+    const auto same = [](const text& one, const text& other) {
+        return one.has_value() == other.has_value() && (one ? *one == *other : one.error().words == other.error().words);
+    };
+    for (const text* from : {&good, &bad})
+        for (const text* to : {&good, &bad}) {
+            text copied = *to;
+            CHECK(same(copied, *to));
+            copied = *from;
+            CHECK(same(copied, *from));
+            text moved = *to;
+            moved = text(*from);
+            CHECK(same(moved, *from));
+        }
+    text own = words;
+    text& alias = own;
+    own = std::move(alias);
+    CHECK(same(own, good));
+    own = alias;
+    CHECK(same(own, good));
+
+    using held = result<std::unique_ptr<int>, fault>;
+    static_assert(!std::is_copy_constructible_v<held> && !std::is_copy_assignable_v<held>);
+    static_assert(std::is_nothrow_move_constructible_v<held> && std::is_nothrow_move_assignable_v<held>);
 }
 
 TEST_CASE("nothing found is a value and no error") {

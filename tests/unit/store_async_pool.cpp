@@ -44,7 +44,8 @@ struct pool_scene {
         co_return std::make_unique<fake_connection>(*alive);
     }
     /// Borrows for a while and gives back whole.
-    asio::awaitable<void> borrow(int who, std::chrono::milliseconds how_long, std::chrono::milliseconds patience = 30s) {
+    asio::awaitable<void> borrow(int who, std::chrono::milliseconds how_long,
+                                 std::chrono::milliseconds patience = 30s) {
         const auto now = fake_pool::clock::now();
         auto taken = co_await pool.take(now + patience, now + patience);
         if (!taken) {
