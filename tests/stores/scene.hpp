@@ -52,13 +52,20 @@ template <class Act> std::chrono::milliseconds time_of(Act act) {
     return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
 }
 
-/// Tries until it is so, or for five seconds.
+/// Tries until it is so, or for half a minute.
 inline bool eventually(const std::function<bool()>& is_so) {
-    for (const auto until = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < until;) {
+    for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
         if (is_so()) return true;
         std::this_thread::sleep_for(20ms);
     }
     return false;
+}
+
+/// What a client gets that asks again for as long as there is an outage: other work may keep the disk busy.
+template <class Ask> http_status status_in_the_end(Ask ask) {
+    http_status last{};
+    eventually([&] { return (last = ask().status) != http_status::service_unavailable; });
+    return last;
 }
 
 /// Signs nothing, so that the store is what is tried.

@@ -1,5 +1,5 @@
 // regrant/detail/redis_checkup.hpp - whether a Redis server is fit to keep tokens.
-// floor 6
+// floor 7
 // SPDX-License-Identifier: MIT
 #pragma once
 

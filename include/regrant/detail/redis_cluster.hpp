@@ -1,5 +1,5 @@
 // regrant/detail/redis_cluster.hpp - the Redis servers of a store, asked by threads that wait.
-// floor 5
+// floor 6
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -7,6 +7,7 @@
 #include "../result.hpp"
 #include "../secret.hpp"
 #include "hiredis.hpp"
+#include "redis_batches.hpp"
 #include "redis_course.hpp"
 #include "redis_node.hpp"
 #include "redis_url.hpp"
@@ -67,6 +68,25 @@ public:
             }
         }
         return unexpected(course.outcome());
+    }
+
+    /// Runs commands of one weight that may run twice, all of one server in one go.
+    std::vector<std::optional<result<redis_reply, outage>>> ask_each(const std::vector<redis_request>& asked,
+                                                                     redis_time until) {
+        redis_batches batches(routes_, asked);
+        for (const auto& each : batches.all()) {
+            auto to = each.at->take(until);
+            if (!to) continue;
+            auto answers = (*to)->call_all(each.commands.reveal(), each.which.size(), until);
+            std::optional<std::string> lacking;
+            if (!answers) lacking = answers.error().what + "; it may have acted";
+            else if (asked.front().how == redis_request::weight::kept) lacking = acknowledge(**to, until);
+            if (lacking) batches.failed(each, outage{each.at->named(*lacking)});
+            else batches.answered(each, *std::move(answers));
+        }
+        for (std::size_t i = 0; i != asked.size(); ++i)
+            if (auto& answer = batches.answers()[i]; !answer) answer = ask(asked[i], until);
+        return std::move(batches.answers());
     }
 
     /// Runs a command that has no key; an answer that is an error is an answer.

@@ -81,6 +81,14 @@ struct redis_words {
                       {redis_live_at(expected), redis_bytes(next), redis_bytes(now)});
     }
     redis_request revoke(const row_key& key) const { return script(script_revoke, row_name(key), {}, weight::kept); }
+    /// The same asked of many rows.
+    std::vector<redis_request> each(const std::vector<row_key>& keys,
+                                    redis_request (redis_words::*asked)(const row_key&) const) const {
+        std::vector<redis_request> all;
+        all.reserve(keys.size());
+        for (const row_key& key : keys) all.push_back((this->*asked)(key));
+        return all;
+    }
     result<redis_request, outage> read_index(std::string_view subject) const {
         auto index = index_name(subject);
         if (!index) return unexpected(std::move(index).error());
@@ -116,7 +124,7 @@ struct redis_words {
     }
 };
 
-/// A user's rows, as they are found one by one.
+/// A user's rows, as they are found.
 struct redis_subject_rows {
     /// Nothing where the index could not be read.
     std::optional<std::vector<grant>> all{};
@@ -138,9 +146,9 @@ struct redis_subject_rows {
                 if (row.state == state && (state == revocation::live || wanted.is_wanted())) keys.push_back(row.key);
         return keys;
     }
-    void note_revoked(redis_words::answer done) {
+    void note_revoked(const redis_words::answer& done) {
         if (done) ended += (**done).integer() == 1 ? 1U : 0U;
-        else failed = std::move(done).error();
+        else failed = done.error();
     }
 };
 

@@ -5,6 +5,7 @@
 
 #include "../clock.hpp"
 #include "../detail/hiredis.hpp"
+#include "../detail/redis_batches.hpp"
 #include "../detail/redis_course.hpp"
 #include "../detail/redis_node.hpp"
 #include "../detail/redis_url.hpp"
@@ -76,7 +77,7 @@ public:
         return on_strand([&row](shared& at) { return at.insert(row); });
     }
     answer<std::optional<grant>> find(const row_key& key) {
-        return on_strand([&key](shared& at) { return at.find(key, at.deadline()); });
+        return on_strand([&key](shared& at) { return at.find(key); });
     }
     answer<advance_outcome> advance(const row_key& key, generation expected, generation next, instant now) {
         return on_strand([&key, expected, next, now](shared& at) { return at.advance(key, expected, next, now); });
@@ -123,9 +124,9 @@ private:
             const auto asked = words.insert(row);
             co_return words.inserted(co_await ask(asked, until));
         }
-        answer<std::optional<grant>> find(const row_key& key, detail::redis_time until) {
+        answer<std::optional<grant>> find(const row_key& key) {
             const auto asked = words.find(key);
-            co_return words.found(key, co_await ask(asked, until));
+            co_return words.found(key, co_await ask(asked, deadline()));
         }
         answer<advance_outcome> advance(const row_key& key, generation expected, generation next, instant now) {
             const auto asked = words.advance(key, expected, next, now);
@@ -140,10 +141,9 @@ private:
             auto rows = co_await rows_of(subject, until);
             if (!rows.all) co_return unexpected(*std::move(rows.failed));
             const auto keys = rows.to_revoke(acknowledgement);
-            for (const row_key& key : keys) {
-                const auto asked = words.revoke(key);
-                rows.note_revoked(co_await ask(asked, until));
-            }
+            const auto asked = words.each(keys, &detail::redis_words::revoke);
+            const auto ended = co_await ask_each(asked, until);
+            for (const auto& done : ended) rows.note_revoked(*done);
             if (rows.failed) co_return unexpected(*std::move(rows.failed));
             co_return rows.ended;
         }
@@ -161,7 +161,9 @@ private:
                 if (listed) {
                     rows.all.emplace();
                     const auto keys = words.listed(**listed);
-                    for (const row_key& key : keys) rows.add(co_await find(key, until), subject);
+                    const auto asked = words.each(keys, &detail::redis_words::find);
+                    const auto found = co_await ask_each(asked, until);
+                    for (std::size_t i = 0; i != keys.size(); ++i) rows.add(words.found(keys[i], *found[i]), subject);
                 } else rows.failed = listed.error();
             } else rows.failed = index.error();
             co_return rows;
@@ -193,6 +195,27 @@ private:
                 else to->keep();
             }
             co_return unexpected(course.outcome());
+        }
+
+        /// Runs commands of one weight that may run twice, all of one server in one go.
+        boost::asio::awaitable<std::vector<std::optional<result<detail::redis_reply, outage>>>>
+        ask_each(const std::vector<detail::redis_request>& asked, detail::redis_time until) {
+            detail::redis_batches batches(routes, asked);
+            for (const auto& each : batches.all()) {
+                auto to = co_await each.at->pool().take(until, until);
+                if (!to) continue;
+                auto answers = co_await (*to)->call_all(each.commands.reveal(), each.which.size(), until);
+                std::optional<std::string> lacking;
+                if (!answers) lacking = answers.error().what + "; it may have acted";
+                else if (asked.front().how == detail::redis_request::weight::kept && acknowledgement.is_wanted())
+                    lacking = co_await acknowledge(*to, until);
+                else to->keep();
+                if (lacking) batches.failed(each, outage{each.at->named(*lacking)});
+                else batches.answered(each, *std::move(answers));
+            }
+            for (std::size_t i = 0; i != asked.size(); ++i)
+                if (auto& one = batches.answers()[i]; !one) one = co_await ask(asked[i], until);
+            co_return std::move(batches.answers());
         }
 
         /// On the connection that wrote, for it waits for what was written there.

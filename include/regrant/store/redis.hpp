@@ -132,7 +132,9 @@ public:
         return at_->words.inserted(at_->servers.ask(at_->words.insert(row), until));
     }
 
-    result<std::optional<grant>, outage> find(const row_key& key) { return find(key, deadline()); }
+    result<std::optional<grant>, outage> find(const row_key& key) {
+        return at_->words.found(key, at_->servers.ask(at_->words.find(key), deadline()));
+    }
 
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
         return at_->words.advanced(at_->servers.ask(at_->words.advance(key, expected, next, now), deadline()));
@@ -142,13 +144,15 @@ public:
         return at_->words.revoked(at_->servers.ask(at_->words.revoke(key), deadline()));
     }
 
-    /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try.
+    /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try. Those on
+    /// one server are sent in one go, 256 at most, so that a disk or a replica is waited for once.
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         const auto until = deadline();
         auto rows = rows_of(subject, until);
         if (!rows.all) return unexpected(*std::move(rows.failed));
-        for (const row_key& key : rows.to_revoke(at_->servers.acknowledgement()))
-            rows.note_revoked(at_->servers.ask(at_->words.revoke(key), until));
+        const auto keys = rows.to_revoke(at_->servers.acknowledgement());
+        const auto asked = at_->words.each(keys, &detail::redis_words::revoke);
+        for (const auto& done : at_->servers.ask_each(asked, until)) rows.note_revoked(*done);
         if (rows.failed) return unexpected(*std::move(rows.failed));
         return rows.ended;
     }
@@ -211,17 +215,16 @@ private:
 
     detail::redis_time deadline() const { return std::chrono::steady_clock::now() + at_->settings.timeout; }
 
-    result<std::optional<grant>, outage> find(const row_key& key, detail::redis_time until) {
-        return at_->words.found(key, at_->servers.ask(at_->words.find(key), until));
-    }
-
     detail::redis_subject_rows rows_of(std::string_view subject, detail::redis_time until) {
         const auto index = at_->words.read_index(subject);
         if (!index) return {{}, index.error()};
-        const auto keys = at_->servers.ask(*index, until);
-        if (!keys) return {{}, keys.error()};
+        const auto listed = at_->servers.ask(*index, until);
+        if (!listed) return {{}, listed.error()};
         detail::redis_subject_rows rows{std::vector<grant>(), {}};
-        for (const row_key& key : at_->words.listed(**keys)) rows.add(find(key, until), subject);
+        const auto keys = at_->words.listed(**listed);
+        const auto asked = at_->words.each(keys, &detail::redis_words::find);
+        const auto found = at_->servers.ask_each(asked, until);
+        for (std::size_t i = 0; i != keys.size(); ++i) rows.add(at_->words.found(keys[i], *found[i]), subject);
         return rows;
     }
 

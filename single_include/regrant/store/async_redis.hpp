@@ -613,6 +613,64 @@ private:
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_COURSE
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_BATCHES
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_BATCHES
+
+// regrant/detail/redis_batches.hpp - many requests to Redis, sorted by the server that has their keys.
+
+namespace regrant::inline v0::detail {
+
+/// What one server is sent in one go, so that its disk and the network are waited for once.
+template <class Node> struct redis_batch {
+    /// So many, that no other client waits for long.
+    static constexpr std::size_t most = 256;
+
+    Node* at;
+    secret commands{};
+    /// Which of the requests they are.
+    std::vector<std::size_t> which{};
+};
+
+/// Requests of one weight that may run twice, with the answers as they come.
+template <class Node> class redis_batches {
+public:
+    using answer = result<redis_reply, outage>;
+
+    redis_batches(const redis_routes<Node>& routes, std::span<const redis_request> asked) : answers_(asked.size()) {
+        for (std::size_t i = 0; i != asked.size(); ++i) {
+            Node& at = routes.owner(redis_slot(asked[i].key));
+            auto to = std::find_if(all_.begin(), all_.end(), [&](const redis_batch<Node>& each) {
+                return each.at == &at && each.which.size() != redis_batch<Node>::most;
+            });
+            if (to == all_.end()) to = all_.insert(to, redis_batch<Node>{&at});
+            to->commands.append(asked[i].command.reveal());
+            to->which.push_back(i);
+        }
+    }
+
+    const std::vector<redis_batch<Node>>& all() const noexcept { return all_; }
+
+    /// An answer that is an error is none: the way of that request leads elsewhere.
+    void answered(const redis_batch<Node>& by, std::vector<redis_reply> with) {
+        for (std::size_t i = 0; i != by.which.size(); ++i)
+            if (!redis_value(*with[i]).is_error()) answers_[by.which[i]] = std::move(with[i]);
+    }
+    void failed(const redis_batch<Node>& at, const outage& why) {
+        for (const std::size_t each : at.which) answers_[each] = unexpected(why);
+    }
+
+    /// What is still to be asked by itself, where that is nothing.
+    std::vector<std::optional<answer>>& answers() noexcept { return answers_; }
+
+private:
+    std::vector<redis_batch<Node>> all_;
+    std::vector<std::optional<answer>> answers_;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_BATCHES
+
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 
@@ -970,6 +1028,14 @@ struct redis_words {
                       {redis_live_at(expected), redis_bytes(next), redis_bytes(now)});
     }
     redis_request revoke(const row_key& key) const { return script(script_revoke, row_name(key), {}, weight::kept); }
+    /// The same asked of many rows.
+    std::vector<redis_request> each(const std::vector<row_key>& keys,
+                                    redis_request (redis_words::*asked)(const row_key&) const) const {
+        std::vector<redis_request> all;
+        all.reserve(keys.size());
+        for (const row_key& key : keys) all.push_back((this->*asked)(key));
+        return all;
+    }
     result<redis_request, outage> read_index(std::string_view subject) const {
         auto index = index_name(subject);
         if (!index) return unexpected(std::move(index).error());
@@ -1005,7 +1071,7 @@ struct redis_words {
     }
 };
 
-/// A user's rows, as they are found one by one.
+/// A user's rows, as they are found.
 struct redis_subject_rows {
     /// Nothing where the index could not be read.
     std::optional<std::vector<grant>> all{};
@@ -1027,9 +1093,9 @@ struct redis_subject_rows {
                 if (row.state == state && (state == revocation::live || wanted.is_wanted())) keys.push_back(row.key);
         return keys;
     }
-    void note_revoked(redis_words::answer done) {
+    void note_revoked(const redis_words::answer& done) {
         if (done) ended += (**done).integer() == 1 ? 1U : 0U;
-        else failed = std::move(done).error();
+        else failed = done.error();
     }
 };
 
@@ -1496,6 +1562,25 @@ public:
         return unexpected(course.outcome());
     }
 
+    /// Runs commands of one weight that may run twice, all of one server in one go.
+    std::vector<std::optional<result<redis_reply, outage>>> ask_each(const std::vector<redis_request>& asked,
+                                                                     redis_time until) {
+        redis_batches batches(routes_, asked);
+        for (const auto& each : batches.all()) {
+            auto to = each.at->take(until);
+            if (!to) continue;
+            auto answers = (*to)->call_all(each.commands.reveal(), each.which.size(), until);
+            std::optional<std::string> lacking;
+            if (!answers) lacking = answers.error().what + "; it may have acted";
+            else if (asked.front().how == redis_request::weight::kept) lacking = acknowledge(**to, until);
+            if (lacking) batches.failed(each, outage{each.at->named(*lacking)});
+            else batches.answered(each, *std::move(answers));
+        }
+        for (std::size_t i = 0; i != asked.size(); ++i)
+            if (auto& answer = batches.answers()[i]; !answer) answer = ask(asked[i], until);
+        return std::move(batches.answers());
+    }
+
     /// Runs a command that has no key; an answer that is an error is an answer.
     static result<redis_reply, outage> ask(redis_node& at, const secret& command, redis_time until) {
         auto answers = ask_all(at, command, 1, until);
@@ -1707,7 +1792,9 @@ public:
         return at_->words.inserted(at_->servers.ask(at_->words.insert(row), until));
     }
 
-    result<std::optional<grant>, outage> find(const row_key& key) { return find(key, deadline()); }
+    result<std::optional<grant>, outage> find(const row_key& key) {
+        return at_->words.found(key, at_->servers.ask(at_->words.find(key), deadline()));
+    }
 
     result<advance_outcome, outage> advance(const row_key& key, generation expected, generation next, instant now) {
         return at_->words.advanced(at_->servers.ask(at_->words.advance(key, expected, next, now), deadline()));
@@ -1717,13 +1804,15 @@ public:
         return at_->words.revoked(at_->servers.ask(at_->words.revoke(key), deadline()));
     }
 
-    /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try.
+    /// Goes through all of them even when one meets an outage; what was not ended is ended by the next try. Those on
+    /// one server are sent in one go, 256 at most, so that a disk or a replica is waited for once.
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         const auto until = deadline();
         auto rows = rows_of(subject, until);
         if (!rows.all) return unexpected(*std::move(rows.failed));
-        for (const row_key& key : rows.to_revoke(at_->servers.acknowledgement()))
-            rows.note_revoked(at_->servers.ask(at_->words.revoke(key), until));
+        const auto keys = rows.to_revoke(at_->servers.acknowledgement());
+        const auto asked = at_->words.each(keys, &detail::redis_words::revoke);
+        for (const auto& done : at_->servers.ask_each(asked, until)) rows.note_revoked(*done);
         if (rows.failed) return unexpected(*std::move(rows.failed));
         return rows.ended;
     }
@@ -1786,17 +1875,16 @@ private:
 
     detail::redis_time deadline() const { return std::chrono::steady_clock::now() + at_->settings.timeout; }
 
-    result<std::optional<grant>, outage> find(const row_key& key, detail::redis_time until) {
-        return at_->words.found(key, at_->servers.ask(at_->words.find(key), until));
-    }
-
     detail::redis_subject_rows rows_of(std::string_view subject, detail::redis_time until) {
         const auto index = at_->words.read_index(subject);
         if (!index) return {{}, index.error()};
-        const auto keys = at_->servers.ask(*index, until);
-        if (!keys) return {{}, keys.error()};
+        const auto listed = at_->servers.ask(*index, until);
+        if (!listed) return {{}, listed.error()};
         detail::redis_subject_rows rows{std::vector<grant>(), {}};
-        for (const row_key& key : at_->words.listed(**keys)) rows.add(find(key, until), subject);
+        const auto keys = at_->words.listed(**listed);
+        const auto asked = at_->words.each(keys, &detail::redis_words::find);
+        const auto found = at_->servers.ask_each(asked, until);
+        for (std::size_t i = 0; i != keys.size(); ++i) rows.add(at_->words.found(keys[i], *found[i]), subject);
         return rows;
     }
 
@@ -1882,7 +1970,7 @@ public:
         return on_strand([&row](shared& at) { return at.insert(row); });
     }
     answer<std::optional<grant>> find(const row_key& key) {
-        return on_strand([&key](shared& at) { return at.find(key, at.deadline()); });
+        return on_strand([&key](shared& at) { return at.find(key); });
     }
     answer<advance_outcome> advance(const row_key& key, generation expected, generation next, instant now) {
         return on_strand([&key, expected, next, now](shared& at) { return at.advance(key, expected, next, now); });
@@ -1929,9 +2017,9 @@ private:
             const auto asked = words.insert(row);
             co_return words.inserted(co_await ask(asked, until));
         }
-        answer<std::optional<grant>> find(const row_key& key, detail::redis_time until) {
+        answer<std::optional<grant>> find(const row_key& key) {
             const auto asked = words.find(key);
-            co_return words.found(key, co_await ask(asked, until));
+            co_return words.found(key, co_await ask(asked, deadline()));
         }
         answer<advance_outcome> advance(const row_key& key, generation expected, generation next, instant now) {
             const auto asked = words.advance(key, expected, next, now);
@@ -1946,10 +2034,9 @@ private:
             auto rows = co_await rows_of(subject, until);
             if (!rows.all) co_return unexpected(*std::move(rows.failed));
             const auto keys = rows.to_revoke(acknowledgement);
-            for (const row_key& key : keys) {
-                const auto asked = words.revoke(key);
-                rows.note_revoked(co_await ask(asked, until));
-            }
+            const auto asked = words.each(keys, &detail::redis_words::revoke);
+            const auto ended = co_await ask_each(asked, until);
+            for (const auto& done : ended) rows.note_revoked(*done);
             if (rows.failed) co_return unexpected(*std::move(rows.failed));
             co_return rows.ended;
         }
@@ -1967,7 +2054,9 @@ private:
                 if (listed) {
                     rows.all.emplace();
                     const auto keys = words.listed(**listed);
-                    for (const row_key& key : keys) rows.add(co_await find(key, until), subject);
+                    const auto asked = words.each(keys, &detail::redis_words::find);
+                    const auto found = co_await ask_each(asked, until);
+                    for (std::size_t i = 0; i != keys.size(); ++i) rows.add(words.found(keys[i], *found[i]), subject);
                 } else rows.failed = listed.error();
             } else rows.failed = index.error();
             co_return rows;
@@ -1999,6 +2088,27 @@ private:
                 else to->keep();
             }
             co_return unexpected(course.outcome());
+        }
+
+        /// Runs commands of one weight that may run twice, all of one server in one go.
+        boost::asio::awaitable<std::vector<std::optional<result<detail::redis_reply, outage>>>>
+        ask_each(const std::vector<detail::redis_request>& asked, detail::redis_time until) {
+            detail::redis_batches batches(routes, asked);
+            for (const auto& each : batches.all()) {
+                auto to = co_await each.at->pool().take(until, until);
+                if (!to) continue;
+                auto answers = co_await (*to)->call_all(each.commands.reveal(), each.which.size(), until);
+                std::optional<std::string> lacking;
+                if (!answers) lacking = answers.error().what + "; it may have acted";
+                else if (asked.front().how == detail::redis_request::weight::kept && acknowledgement.is_wanted())
+                    lacking = co_await acknowledge(*to, until);
+                else to->keep();
+                if (lacking) batches.failed(each, outage{each.at->named(*lacking)});
+                else batches.answered(each, *std::move(answers));
+            }
+            for (std::size_t i = 0; i != asked.size(); ++i)
+                if (auto& one = batches.answers()[i]; !one) one = co_await ask(asked[i], until);
+            co_return std::move(batches.answers());
         }
 
         /// On the connection that wrote, for it waits for what was written there.
