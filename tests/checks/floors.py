@@ -26,6 +26,7 @@ ROOMS = {
     "hiredis/*": ["detail/hiredis.hpp"],
     "poll.h": ["detail/libpq*.hpp"],
     "sys/socket.h": ["detail/hiredis.hpp", "host/fastcgi.hpp", "host/pistache.hpp"],
+    "sys/resource.h": ["host/restinio.hpp"],
     "sys/time.h": ["host/fastcgi.hpp"],
     "fcntl.h": ["detail/sqlite.hpp", "detail/hiredis.hpp", "detail/libpq.hpp"],
     "unistd.h": ["detail/process.hpp", "detail/sqlite.hpp", "host/fastcgi.hpp"],

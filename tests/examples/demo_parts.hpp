@@ -15,6 +15,7 @@
 #include <iterator>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,7 +31,7 @@ inline constexpr std::string_view registrations = R"([
     {"client_id": "SPA_CLIENT_ID", "token_endpoint_auth_method": "none", "scope": "openid profile email",
      "allowed_origins": ["https://spa.example"]}])";
 
-enum class world : std::uint8_t { real, fixed };
+enum class world : std::uint8_t { real, fixed, without_clock };
 
 struct options {
     std::uint16_t port = 8080;
@@ -39,6 +40,7 @@ struct options {
 
     regrant::instant now() const {
         using namespace std::chrono;
+        if (runs_in == world::without_clock) throw std::runtime_error("the clock has stopped");
         return runs_in == world::fixed ? regrant::instant(sys_days(2026y / 1 / 1)) : regrant::current_time();
     }
 };
@@ -49,7 +51,7 @@ struct source {
     std::shared_ptr<std::atomic<std::uint32_t>> drawn = std::make_shared<std::atomic<std::uint32_t>>(0);
 
     regrant::result<void, regrant::outage> fill(std::span<std::byte> to) const {
-        if (runs_in == world::real) return regrant::system_random().fill(to);
+        if (runs_in != world::fixed) return regrant::system_random().fill(to);
         std::uint32_t number = ++*drawn;
         for (std::byte& each : to) each = static_cast<std::byte>(number *= 0x9E3779B1);
         return {};
@@ -66,9 +68,11 @@ inline options parse(int count, char** given) {
             std::ifstream file{std::string(value)};
             told.runs_in = world::fixed;
             told.signing_key.assign(std::istreambuf_iterator<char>(file), {});
+        } else if (word == "--clock" && value == "none") {
+            told.runs_in = world::without_clock; // whoever asks for the time throws, which a host must bear
         } else if (word != "--port" ||
                    std::from_chars(value.data(), value.data() + value.size(), told.port).ec != std::errc()) {
-            std::cerr << "usage: " << words[0] << " [--port N] [--fixed KEY.pem]\n";
+            std::cerr << "usage: " << words[0] << " [--port N] [--fixed KEY.pem] [--clock none]\n";
             std::exit(2);
         }
     }

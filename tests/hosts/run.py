@@ -15,10 +15,12 @@ import contextlib
 import importlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from pathlib import Path
 
 import check_host
@@ -49,11 +51,13 @@ OTHERS = {"server", "demo_service"}
 # --- starting and stopping ---
 
 @contextlib.contextmanager
-def started(program, *options):
-    """A running example: its process and its URL."""
+def started(program, *options, descriptors=None):
+    """A running example: its process and its URL; it may have so many descriptors."""
     name = program.name.removeprefix(PREFIX)
+    limited = ("sh", "-c", f'ulimit -n {descriptors} && exec "$0" "$@"') if descriptors else ()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([program, "--port", "0", *options], stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen([*limited, program, "--port", "0", *options], stdout=subprocess.PIPE, stderr=log,
+                                   text=True)
         try:
             line = process.stdout.readline()
             found = re.fullmatch(r"listening on (http://127\.0\.0\.1:(\d+))\n", line)
@@ -123,6 +127,9 @@ def run_checks(program, report):
         report.add("other-routes", other_routes(url))
         report.add("peer", told_peer(url))
         report.add("sigterm", ended_by(process))
+    report.add("taken-port", taken_port(program))
+    report.add("answer-that-throws", answer_that_throws(program))
+    report.add("few-descriptors", few_descriptors(program))
 
 
 def told_peer(url):
@@ -133,6 +140,47 @@ def told_peer(url):
     answer = ask(url, "POST", "/demo/login", FORM, *lies, body=b"client_id=TENANT_CLIENT_ID&sub=alice", local=local)
     peer = answer.header("Peer")
     return None if answer.status == 200 and peer == local else f"{peer!r} instead of {local!r}: {answer}"
+
+
+def taken_port(program):
+    """Whether a port that is in use is refused: two servers on one would each get some of the requests."""
+    with subprocess.Popen([program, "--port", "0"], stdout=subprocess.PIPE, text=True) as first:
+        try:
+            port = first.stdout.readline().strip().rpartition(":")[2]
+            second = subprocess.run([program, "--port", port], capture_output=True, text=True, check=False, timeout=5)
+        except subprocess.TimeoutExpired:
+            return "a second one serves the same port"
+        finally:
+            first.kill()
+    return f"{second.stdout!r}" if second.returncode == 0 or second.stdout else None
+
+
+def answer_that_throws(program):
+    """Whether a client is told that the server is at fault, in no words of its own, and is answered again (R51)."""
+    with started(program, "--clock", "none") as (_, url):
+        for _ in range(20):  # more than any has threads
+            answer = ask(url, "POST", "/oauth2/token", FORM, body=(TENANT + "x").encode())
+            if answer.status not in (500, 503) or b"clock" in answer.head + answer.body:
+                return f"{answer}"
+    return None
+
+
+def few_descriptors(program):
+    """Whether a host that has run out of descriptors serves again when connections have been closed, and loses none."""
+    with started(program, descriptors=64) as (process, url):
+        at, used = urllib.parse.urlsplit(url), Path(f"/proc/{process.pid}/fd")
+        wrong, before = other_routes(url), len(list(used.iterdir()))
+        with contextlib.ExitStack() as connections:
+            for _ in range(100):
+                line = connections.enter_context(socket.create_connection((at.hostname, at.port), 10))
+                line.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.5)
+        wrong, last = wrong or other_routes(url), time.monotonic() + 10
+        while not wrong and len(list(used.iterdir())) > before:
+            if time.monotonic() > last:
+                return f"{len(list(used.iterdir()))} descriptors are open where {before} were"
+            time.sleep(0.02)
+        return wrong
 
 
 def other_routes(url):

@@ -298,8 +298,10 @@ void serve_connection_blocking(boost::asio::ip::tcp::socket accepted, Answer ans
                                const connection_limits& limits = {}) noexcept {
     try {
         boost::asio::io_context own(1);
+        // Made empty first: where descriptors run out it throws, and what `accepted` had released would stay open.
+        boost::asio::ip::tcp::socket moved(own);
         const auto protocol = accepted.local_endpoint().protocol();
-        boost::asio::ip::tcp::socket moved(own, protocol, accepted.release());
+        moved.assign(protocol, accepted.release());
         // What is thrown means that the peer is gone already, or that there is no memory: the connection ends here.
         boost::asio::co_spawn(own, serve_connection(std::move(moved), std::move(answer), limits),
                               boost::asio::detached);

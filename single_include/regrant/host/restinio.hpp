@@ -15,6 +15,11 @@
 
 #include <restinio/http_server_run.hpp>
 
+#if __has_include(<sys/resource.h>)
+#include <sys/resource.h>
+#endif
+
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -145,6 +150,18 @@ restinio::request_handling_status_t answer_request(restinio::generic_request_t<E
     }
 }
 
+/// How many connections to take at once: half of the descriptors that the process may have, the rest is for stores and
+/// files. RESTinio 0.6 accepts nothing more, ever, once it was refused a descriptor.
+inline std::size_t bearable_connections() noexcept {
+    constexpr std::size_t most = 1024;
+#if __has_include(<sys/resource.h>)
+    ::rlimit descriptors{};
+    if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur / 2 < most)
+        return (std::max)(std::size_t{1}, static_cast<std::size_t>(descriptors.rlim_cur / 2));
+#endif
+    return most;
+}
+
 /// Settings with which `answer` gets every request, in whole and in time; the address is the caller's to add.
 ///
 /// A slow request is cut off after 15 s, one beyond 2 MiB at once. Unknown methods get 400: RESTinio's parser, which is
@@ -168,7 +185,7 @@ template <class Answer> restinio::server_settings_t<restinio_traits> restinio_se
     settings.read_next_http_message_timelimit(std::chrono::seconds(15));
     settings.write_http_response_timelimit(std::chrono::seconds(15));
     settings.handle_request_timeout(std::chrono::seconds(15));
-    settings.max_parallel_connections(1024);
+    settings.max_parallel_connections(bearable_connections());
     return settings;
 }
 
