@@ -118,6 +118,24 @@ TEST_CASE("both stores read what the other wrote (R82)") {
     CHECK(testing::difference(**awaited.find(large.key), large) == "");
 }
 
+TEST_CASE("an awaited reap forgets what has expired, in batches between which others are served (R50)") {
+    running_context context;
+    const std::string at = fresh_schema();
+    auto store = opened(context.executor(), at);
+    waited_store awaited(store, context);
+    auto blocking = *postgresql_store::open(at);
+    for (unsigned i = 0; i != 600; ++i) CHECK(is_inserted(blocking.insert(row_of(i))));
+    CHECK(*awaited.reap(noon + 24h) == 0);
+    auto reaped = std::async(std::launch::async, [&] { return awaited.reap(noon + 24h + 1ms); });
+    grant row = row_of(600);
+    row.expires_at = noon + 48h;
+    CHECK(is_inserted(awaited.insert(row)));
+    const auto removed = reaped.get();
+    REQUIRE(removed.has_value());
+    CHECK(*removed == 600);
+    CHECK(blocking.list_subject("alice")->size() == 1);
+}
+
 TEST_CASE("64 awaited requests with one token get the same successor and make one generation (R47)") {
     running_context context;
     auto store = opened(context.executor(), fresh_schema());

@@ -406,6 +406,23 @@ TEST_CASE("what cannot be a token store is refused with the reason, and never wi
     CHECK_FALSE(postgresql_store::open(server(), impatient(1s, 1001)));
 }
 
+TEST_CASE("an empty schema that another server has begun to fill is waited for, until the timeout (R51)") {
+    const std::string at = fresh_schema();
+    raw_connection filling(at);
+    filling.run("BEGIN");
+    filling.run("SELECT pg_advisory_xact_lock(5936428674130726516)"); // as make_or_check_schema does
+    const auto waited = time_of([&] {
+        const auto refused = postgresql_store::open(at, impatient(500ms));
+        REQUIRE_FALSE(refused.has_value());
+        INFO(refused.error().message);
+        CHECK(refused.error().message.starts_with("the PostgreSQL token store: "));
+    });
+    CHECK(waited >= 400ms);
+    CHECK(waited < 3s);
+    filling.run("ROLLBACK");
+    CHECK(postgresql_store::open(at).has_value());
+}
+
 TEST_CASE("somebody who listens and says nothing is given up at the timeout (R51)") {
     const int silent = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};

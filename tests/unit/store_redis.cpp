@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,6 +65,30 @@ TEST_CASE("a key's slot in a cluster is that of its hash tag") {
     CHECK(detail::redis_slot("{user1000}.following") == detail::redis_slot("user1000"));
     CHECK(detail::redis_slot("foo{}bar") != detail::redis_slot(""));
     CHECK(detail::redis_slot("foo{{bar}}zap") == detail::redis_slot("{bar"));
+}
+
+TEST_CASE("a server that redirects to nowhere is an outage in its words, and is not asked again (R51)") {
+    struct node {
+        detail::redis_address at;
+        const detail::redis_address& address() const { return at; }
+        std::string named(std::string_view words) const { return "Redis at " + at.text() + ": " + std::string(words); }
+    };
+    // A server of a cluster that does not know another's address calls it "?".
+    for (const std::string words : {"MOVED 12182 ?:7001", "ASK 12182 elsewhere", "MOVED 12182 host:port"}) {
+        detail::redis_routes<node> routes({"127.0.0.1", 7000},
+                                          [](const auto& at) { return std::make_unique<node>(node{at}); });
+        const detail::redis_request asked{"foo", detail::redis_command({"GET", "foo"})};
+        detail::redis_course course(routes, asked);
+        CHECK(course.goes_on());
+        redisReply answer{};
+        answer.type = REDIS_REPLY_ERROR;
+        std::string text = words;
+        answer.str = text.data();
+        answer.len = text.size();
+        CHECK_FALSE(course.accepts(detail::redis_value(&answer)));
+        CHECK_FALSE(course.goes_on());
+        CHECK(course.outcome().detail == "Redis at 127.0.0.1:7000: " + words);
+    }
 }
 
 TEST_CASE("a URL names user, password, host, port, database, and nothing of a broken one is repeated (R76)") {
