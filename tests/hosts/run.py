@@ -126,6 +126,7 @@ def run_checks(program, report):
             report.failures.append(f"check_host.py did not end: {done.stdout[-300:]} {done.stderr[-1000:]}")
         report.add("other-routes", other_routes(url))
         report.add("peer", told_peer(url))
+        report.add("long-start-lines", long_start_lines(url))
         report.add("sigterm", ended_by(process))
     report.add("taken-port", taken_port(program))
     report.add("answer-that-throws", answer_that_throws(program))
@@ -183,6 +184,18 @@ def few_descriptors(program):
         return wrong
 
 
+def long_start_lines(url):
+    """Whether a request line that no parser has room for is refused in JSON, too (RFC 9112 3)."""
+    for start in (b"A" * 100 + b" /oauth2/token HTTP/1.1", b"POST /oauth2/token " + b"H" * 100,
+                  b"POST /" + b"x" * 20_000 + b" HTTP/1.1"):
+        with host_at(url).connect() as line:
+            line.send(start + b"\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            answer = line.read("POST")
+        if answer.status not in (400, 405, 414, 431) or answer.json != {"error": "invalid_request"}:
+            return f"{start[:30]}: {answer}"
+    return None
+
+
 def other_routes(url):
     """Whether the host's own routes go on beside the endpoint."""
     for path, wanted in (("/health", (200, b"ok")), ("/nowhere", (404, None))):
@@ -196,11 +209,14 @@ def other_routes(url):
 
 # --- all alike ---
 
-def ask(url, method, path, *lines, body=None, local=None):
+def host_at(url):
     told = argparse.Namespace(url=url, timeout=10, client_id="", client_secret="", refresh_token="",
                               basic_client_id="", basic_client_secret="", basic_refresh_token="")
-    host = check_host.Host(told)
-    with host.connect(local=local) as line:
+    return check_host.Host(told)
+
+
+def ask(url, method, path, *lines, body=None, local=None):
+    with host_at(url).connect(local=local) as line:
         line.send(check_host.request(body or b"", *lines, method=method, target=path, length=body is not None))
         return line.read(method)
 
