@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "detail/base64_block.hpp"
 #include "secret.hpp"
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace regrant::inline v0 {
 
@@ -77,9 +79,15 @@ constexpr std::size_t base64url_size(std::size_t bytes) noexcept { return (bytes
 
 /// Writes base64url without padding.
 ///
-/// \param to  room for `base64url_size(bytes.size())` characters
+/// \param to  room for `base64url_size(bytes.size())` characters; it may hold `bytes` too, if the text ends at least 24
+///            bytes before they do
 /// \par RFC 4648 5, RFC 7515 2
 constexpr void base64url_encode(std::span<const std::byte> bytes, char* to) noexcept {
+    if (!std::is_constant_evaluated()) {
+        const std::size_t written = detail::write_many_digits(bytes, to);
+        bytes = bytes.subspan(written);
+        to += base64url_size(written);
+    }
     const std::byte* from = bytes.data();
     const auto at = [&](std::size_t i) { return std::to_integer<std::uint64_t>(from[i]); };
     const auto write_pair = [&](std::uint64_t bits) {

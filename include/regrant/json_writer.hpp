@@ -7,8 +7,8 @@
 #include "detail/utf8.hpp"
 #include "secret.hpp"
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +49,55 @@ inline constexpr auto json_kinds = [] {
     return kinds;
 }();
 
+inline constexpr auto decimal_pairs = [] {
+    std::array<std::array<char, 2>, 100> pairs{};
+    for (std::size_t i = 0; i != pairs.size(); ++i)
+        pairs[i] = {static_cast<char>('0' + i / 10), static_cast<char>('0' + i % 10)};
+    return pairs;
+}();
+
+/// Any 64-bit number with its sign.
+inline constexpr std::size_t most_digits = 20;
+
+/// \return the number's text, at the end of `room`
+template <std::integral Value> std::string_view decimal(Value value, std::array<char, most_digits>& room) noexcept {
+    const bool is_negative = std::cmp_less(value, 0);
+    auto left = static_cast<std::uint64_t>(value);
+    if (is_negative) left = 0 - left;
+    char* const end = room.data() + room.size();
+    char* to = end;
+    for (; left >= 100; left /= 100) {
+        to -= 2;
+        std::memcpy(to, decimal_pairs[left % 100].data(), 2);
+    }
+    *--to = decimal_pairs[left][1];
+    if (left >= 10) *--to = decimal_pairs[left][0];
+    if (is_negative) *--to = '-';
+    return {to, static_cast<std::size_t>(end - to)};
+}
+
 } // namespace detail
+
+/// A member's name. Of a literal the compiler finds out whether anything in it must be escaped.
+class json_name {
+public:
+    // NOLINTBEGIN(google-explicit-constructor): a name is written as text
+    template <std::size_t Size>
+    consteval json_name(const char (&literal)[Size]) noexcept
+        : text_(literal), is_plain_(std::all_of(text_.begin(), text_.end(), [](unsigned char c) {
+              return detail::json_kinds[c] == detail::json_kind::plain;
+          })) {}
+    template <std::convertible_to<std::string_view> Text> constexpr json_name(Text&& text) : text_(text) {}
+    // NOLINTEND(google-explicit-constructor)
+
+    constexpr std::string_view text() const noexcept { return text_; }
+    /// Whether it is known to stand in JSON as it is.
+    constexpr bool is_plain() const noexcept { return is_plain_; }
+
+private:
+    std::string_view text_;
+    bool is_plain_ = false;
+};
 
 /// Appends JSON to a string of the caller's. The caller opens and closes; the writer puts commas and quotes.
 ///
@@ -76,8 +124,18 @@ public:
     json_writer& begin_array() { return open('['); }
     json_writer& end_array() { return close(']'); }
 
-    json_writer& key(std::string_view name) {
-        quote(name, position::key);
+    json_writer& key(json_name name) {
+        const std::string_view text = name.text();
+        if (name.is_plain()) {
+            char* to = detail::grow(to_, text.size() + (needs_comma_ ? 4 : 3));
+            if (needs_comma_) *to++ = ',';
+            *to++ = '"';
+            to = std::copy(text.begin(), text.end(), to);
+            *to++ = '"';
+            *to = ':';
+        } else {
+            quote(text, position::key);
+        }
         needs_comma_ = false;
         return *this;
     }
@@ -92,9 +150,8 @@ public:
         if constexpr (std::same_as<Value, bool>) {
             return raw(value ? "true" : "false");
         } else {
-            char digits[20];
-            const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-            return raw({digits, static_cast<std::size_t>(end - digits)});
+            std::array<char, detail::most_digits> room;
+            return raw(detail::decimal(value, room));
         }
     }
 

@@ -68,18 +68,18 @@ public:
     }
     ~jwt_claims() = default;
 
-    jwt_claims& add(std::string_view name, std::string_view text) {
+    jwt_claims& add(json_name name, std::string_view text) {
         return with(name, [&](writer& json) { json.value(text); });
     }
     /// A number, or `true` or `false`.
-    template <std::integral Value> jwt_claims& add(std::string_view name, Value value) {
+    template <std::integral Value> jwt_claims& add(json_name name, Value value) {
         return with(name, [&](writer& json) { json.value(value); });
     }
     /// A NumericDate (RFC 7519 2).
-    jwt_claims& add(std::string_view name, std::chrono::sys_seconds time) {
+    jwt_claims& add(json_name name, std::chrono::sys_seconds time) {
         return add(name, std::int64_t{time.time_since_epoch().count()});
     }
-    jwt_claims& add_array(std::string_view name, std::span<const std::string_view> texts) {
+    jwt_claims& add_array(json_name name, std::span<const std::string_view> texts) {
         return with(name, [&](writer& json) {
             json.begin_array();
             for (const std::string_view text : texts) json.value(text);
@@ -87,7 +87,7 @@ public:
         });
     }
     /// The words of a scope.
-    jwt_claims& add_words(std::string_view name, const scope& words) {
+    jwt_claims& add_words(json_name name, const scope& words) {
         return with(name, [&](writer& json) {
             json.begin_array();
             words.for_each([&](std::string_view word) { json.value(word); });
@@ -95,7 +95,7 @@ public:
         });
     }
     /// A value that is JSON already.
-    jwt_claims& add_json(std::string_view name, std::string_view json_text) {
+    jwt_claims& add_json(json_name name, std::string_view json_text) {
         return with(name, [&](writer& json) { json.raw(json_text); });
     }
 
@@ -109,7 +109,7 @@ private:
     /// Room for all of a token of usual claims, signed by a key of 2048 bits: the token is made where its claims stand.
     static constexpr std::size_t usual_token_bytes = 1000;
 
-    template <class Write> jwt_claims& with(std::string_view name, Write write) {
+    template <class Write> jwt_claims& with(json_name name, Write write) {
         writer json(text_, slashes_, text_.size() == 1 ? json_place::first : json_place::following);
         json.key(name);
         write(json);

@@ -159,7 +159,14 @@ private:
 
     jwt_issuer(jwt_settings settings, Signer key, Claims claims, Random random)
         : settings_(std::move(settings)), key_(std::move(key)), claims_(std::move(claims)),
-          random_(std::move(random)), headers_(fixed_headers(settings_, key_)) {}
+          random_(std::move(random)), headers_(fixed_headers(settings_, key_)) {
+        json_writer(issuer_json_, slashes()).value(settings_.issuer);
+    }
+
+    /// The API page's tokens escape the slash; their first two segments are matched byte for byte.
+    solidus slashes() const noexcept {
+        return settings_.profile == token_profile::ciam ? solidus::escaped : solidus::plain;
+    }
 
     static auto fixed_headers(const jwt_settings& settings, const Signer& key) {
         if constexpr (rolling_signer<Signer>) return no_headers{};
@@ -175,13 +182,12 @@ private:
         if (!id) return unexpected(std::move(id).error());
         const auto iat = issued_at(order);
         if (settings_.profile == token_profile::ciam) {
-            // The API page's tokens escape the slash; their first two segments are matched byte for byte.
-            jwt_claims claims(solidus::escaped);
+            jwt_claims claims(slashes());
             claims.add("sub", order.login.subject())
                 .add("aud", order.client.client_id)
                 .add("nbf", iat - settings_.backdate)
                 .add_words("scope", order.scope)
-                .add("iss", settings_.issuer)
+                .add_json("iss", issuer_json_)
                 .add("exp", iat + settings_.access_lifetime)
                 .add("iat", iat)
                 .add("jti", id->text());
@@ -189,7 +195,7 @@ private:
         }
         jwt_claims claims;
         // RFC 9068 2.2
-        claims.add("iss", settings_.issuer)
+        claims.add_json("iss", issuer_json_)
             .add("exp", iat + settings_.access_lifetime)
             .add("aud", audience(order))
             .add("sub", order.login.subject())
@@ -207,14 +213,14 @@ private:
         auto id = random_uuid(random_);
         if (!id) return unexpected(std::move(id).error());
         const auto iat = issued_at(order);
-        jwt_claims claims(settings_.profile == token_profile::ciam ? solidus::escaped : solidus::plain);
+        jwt_claims claims(slashes());
         // OIDC Core 12.2: "its iss Claim Value MUST be the same ... its sub Claim Value MUST be the same ... its iat
         // Claim MUST represent the time that the new ID Token is issued ... its aud Claim Value MUST include the
         // original client ... if the ID Token contains an azp Claim ... its value MUST be the same".
         claims.add("sub", order.login.subject())
             .add("aud", order.client.client_id)
             .add("azp", order.client.client_id)
-            .add("iss", settings_.issuer)
+            .add_json("iss", issuer_json_)
             .add("exp", iat + settings_.id_lifetime)
             .add("iat", iat)
             .add("jti", id->text());
@@ -255,6 +261,7 @@ private:
     Claims claims_;
     Random random_;
     std::conditional_t<rolling_signer<Signer>, no_headers, headers> headers_;
+    std::string issuer_json_{};
 };
 
 } // namespace regrant::inline v0

@@ -59,7 +59,7 @@ struct block_random {
 
 private:
     struct block {
-        std::array<std::byte, 512> bytes;
+        std::array<std::byte, 2048> bytes;
         std::size_t left = 0;
         long drawn_by = 0;
     };

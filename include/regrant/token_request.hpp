@@ -112,7 +112,7 @@ public:
     ///
     /// \par Errors
     /// `invalid_request` for whatever breaks R1-R12, `unsupported_grant_type` (R11); the first failure answers
-    static result<token_request, refusal> parse(http_request request, form_limits limits = {}) {
+    static result<token_request, refusal> parse(http_request&& request, form_limits limits = {}) {
         // RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         if (request.method != "POST") return refused(reason::method_not_post);
         if (request.content_type.differs() || !is_form_media_type(request.content_type.text()))

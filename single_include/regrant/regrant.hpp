@@ -1491,7 +1491,7 @@ struct block_random {
 
 private:
     struct block {
-        std::array<std::byte, 512> bytes;
+        std::array<std::byte, 2048> bytes;
         std::size_t left = 0;
         long drawn_by = 0;
     };
@@ -1580,6 +1580,80 @@ template <class Issuer> constexpr void explain_token_issuer() {
 
 } // namespace regrant::inline v0
 
+// regrant/detail/base64_block.hpp - writes base64url 32 digits at once, where the processor can.
+
+namespace regrant::inline v0::detail {
+
+// The compilers' own names stand for the instructions: <immintrin.h> takes longer to read than all of this library.
+// clang tells which it has; g++ only where AVX2 is switched on for all.
+#if defined(__x86_64__) && defined(__clang__)
+#if __has_builtin(__builtin_ia32_pshufb256) && __has_builtin(__builtin_ia32_pmulhuw256)
+#define REGRANT_HAS_DIGIT_BLOCKS
+#endif
+#elif defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12
+#define REGRANT_HAS_DIGIT_BLOCKS
+#endif
+
+#ifdef REGRANT_HAS_DIGIT_BLOCKS
+#undef REGRANT_HAS_DIGIT_BLOCKS
+
+inline constexpr std::size_t digit_block_bytes = 24;
+
+/// \pre bytes.size() >= digit_block_bytes, and what is written stays that far behind what is still to be read
+/// \return how many bytes are written, all but the last two at most
+__attribute__((target("avx2"))) inline std::size_t write_digit_blocks(std::span<const std::byte> bytes,
+                                                                      char* to) noexcept {
+    using halves = long long __attribute__((vector_size(16)));
+    using whole = long long __attribute__((vector_size(32)));
+    using words = unsigned short __attribute__((vector_size(32)));
+    using signed_words = short __attribute__((vector_size(32)));
+    using lanes = unsigned __attribute__((vector_size(32)));
+    using digits = char __attribute__((vector_size(32)));
+
+    // Of each three bytes a b c, as b a c b: so the bits of each digit lie in one word of two bytes. The second half is
+    // read from four bytes further back, so that no byte behind the last is touched.
+    constexpr digits order = {1, 0, 2, 1, 4, 3, 5, 4,  7,  6, 8, 7,  10, 9,  11, 10,
+                              5, 4, 6, 5, 8, 7, 9, 8, 11, 10, 12, 11, 14, 13, 15, 14};
+    // What is added to 0-25, 26-51, to each of 52-61, to 62 and to 63.
+    constexpr digits offsets = {65, 71, -4, -4, -4, -4, -4, -4, -4, -4, -4, -4, -17, 32, 0, 0,
+                                65, 71, -4, -4, -4, -4, -4, -4, -4, -4, -4, -4, -17, 32, 0, 0};
+    const std::size_t triples = bytes.size() / 3;
+    constexpr std::size_t block_triples = digit_block_bytes / 3;
+    for (std::size_t i = 0;; i = (std::min)(i + block_triples, triples - block_triples)) {
+        halves first, second;
+        std::memcpy(&first, bytes.data() + 3 * i, sizeof first);
+        std::memcpy(&second, bytes.data() + 3 * i + 8, sizeof second);
+        const whole read = __builtin_shufflevector(first, second, 0, 1, 2, 3);
+        const auto bits = lanes(__builtin_ia32_pshufb256(digits(read), order));
+        // Products shift each word by a number of its own.
+        constexpr auto right = signed_words(lanes{} + 0x0400'0040U);
+        constexpr auto left = words(lanes{} + 0x0100'0010U);
+        const auto even = lanes(__builtin_ia32_pmulhuw256(signed_words(bits & 0x0FC0'FC00U), right));
+        const auto odd = lanes(words(bits & 0x003F'03F0U) * left);
+        const auto values = digits(even | odd);
+        // The last block overlaps the one before it.
+        const digits class_of = ((values - 51) & (values > 51)) - digits(values > 25);
+        const digits text = values + digits(__builtin_ia32_pshufb256(offsets, class_of));
+        std::memcpy(to + 4 * i, &text, sizeof text);
+        if (i + block_triples == triples) return 3 * triples;
+    }
+}
+
+/// Writes whole triples of bytes, if there are many.
+/// \return how many bytes are written
+inline std::size_t write_many_digits(std::span<const std::byte> bytes, char* to) noexcept {
+    if (bytes.size() < digit_block_bytes || !__builtin_cpu_supports("avx2")) return 0;
+    return write_digit_blocks(bytes, to);
+}
+
+#else
+
+constexpr std::size_t write_many_digits(std::span<const std::byte>, char*) noexcept { return 0; }
+
+#endif
+
+} // namespace regrant::inline v0::detail
+
 // regrant/base64.hpp - the two alphabets of RFC 4648 that OAuth uses.
 
 namespace regrant::inline v0 {
@@ -1646,9 +1720,15 @@ constexpr std::size_t base64url_size(std::size_t bytes) noexcept { return (bytes
 
 /// Writes base64url without padding.
 ///
-/// \param to  room for `base64url_size(bytes.size())` characters
+/// \param to  room for `base64url_size(bytes.size())` characters; it may hold `bytes` too, if the text ends at least 24
+///            bytes before they do
 /// \par RFC 4648 5, RFC 7515 2
 constexpr void base64url_encode(std::span<const std::byte> bytes, char* to) noexcept {
+    if (!std::is_constant_evaluated()) {
+        const std::size_t written = detail::write_many_digits(bytes, to);
+        bytes = bytes.subspan(written);
+        to += base64url_size(written);
+    }
     const std::byte* from = bytes.data();
     const auto at = [&](std::size_t i) { return std::to_integer<std::uint64_t>(from[i]); };
     const auto write_pair = [&](std::uint64_t bits) {
@@ -1956,8 +2036,6 @@ constexpr bool is_utf8(std::string_view text) noexcept {
 
 // regrant/json_writer.hpp - compact JSON, its members in the order they are written.
 
-#include <charconv>
-
 namespace regrant::inline v0 {
 
 /// How a slash is written: both forms mean the same (RFC 8259 7), and the API page's tokens escape it.
@@ -1990,7 +2068,55 @@ inline constexpr auto json_kinds = [] {
     return kinds;
 }();
 
+inline constexpr auto decimal_pairs = [] {
+    std::array<std::array<char, 2>, 100> pairs{};
+    for (std::size_t i = 0; i != pairs.size(); ++i)
+        pairs[i] = {static_cast<char>('0' + i / 10), static_cast<char>('0' + i % 10)};
+    return pairs;
+}();
+
+/// Any 64-bit number with its sign.
+inline constexpr std::size_t most_digits = 20;
+
+/// \return the number's text, at the end of `room`
+template <std::integral Value> std::string_view decimal(Value value, std::array<char, most_digits>& room) noexcept {
+    const bool is_negative = std::cmp_less(value, 0);
+    auto left = static_cast<std::uint64_t>(value);
+    if (is_negative) left = 0 - left;
+    char* const end = room.data() + room.size();
+    char* to = end;
+    for (; left >= 100; left /= 100) {
+        to -= 2;
+        std::memcpy(to, decimal_pairs[left % 100].data(), 2);
+    }
+    *--to = decimal_pairs[left][1];
+    if (left >= 10) *--to = decimal_pairs[left][0];
+    if (is_negative) *--to = '-';
+    return {to, static_cast<std::size_t>(end - to)};
+}
+
 } // namespace detail
+
+/// A member's name. Of a literal the compiler finds out whether anything in it must be escaped.
+class json_name {
+public:
+    // NOLINTBEGIN(google-explicit-constructor): a name is written as text
+    template <std::size_t Size>
+    consteval json_name(const char (&literal)[Size]) noexcept
+        : text_(literal), is_plain_(std::all_of(text_.begin(), text_.end(), [](unsigned char c) {
+              return detail::json_kinds[c] == detail::json_kind::plain;
+          })) {}
+    template <std::convertible_to<std::string_view> Text> constexpr json_name(Text&& text) : text_(text) {}
+    // NOLINTEND(google-explicit-constructor)
+
+    constexpr std::string_view text() const noexcept { return text_; }
+    /// Whether it is known to stand in JSON as it is.
+    constexpr bool is_plain() const noexcept { return is_plain_; }
+
+private:
+    std::string_view text_;
+    bool is_plain_ = false;
+};
 
 /// Appends JSON to a string of the caller's. The caller opens and closes; the writer puts commas and quotes.
 ///
@@ -2017,8 +2143,18 @@ public:
     json_writer& begin_array() { return open('['); }
     json_writer& end_array() { return close(']'); }
 
-    json_writer& key(std::string_view name) {
-        quote(name, position::key);
+    json_writer& key(json_name name) {
+        const std::string_view text = name.text();
+        if (name.is_plain()) {
+            char* to = detail::grow(to_, text.size() + (needs_comma_ ? 4 : 3));
+            if (needs_comma_) *to++ = ',';
+            *to++ = '"';
+            to = std::copy(text.begin(), text.end(), to);
+            *to++ = '"';
+            *to = ':';
+        } else {
+            quote(text, position::key);
+        }
         needs_comma_ = false;
         return *this;
     }
@@ -2033,9 +2169,8 @@ public:
         if constexpr (std::same_as<Value, bool>) {
             return raw(value ? "true" : "false");
         } else {
-            char digits[20];
-            const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-            return raw({digits, static_cast<std::size_t>(end - digits)});
+            std::array<char, detail::most_digits> room;
+            return raw(detail::decimal(value, room));
         }
     }
 
@@ -3070,7 +3205,7 @@ public:
     ///
     /// \par Errors
     /// `invalid_request` for whatever breaks R1-R12, `unsupported_grant_type` (R11); the first failure answers
-    static result<token_request, refusal> parse(http_request request, form_limits limits = {}) {
+    static result<token_request, refusal> parse(http_request&& request, form_limits limits = {}) {
         // RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         if (request.method != "POST") return refused(reason::method_not_post);
         if (request.content_type.differs() || !is_form_media_type(request.content_type.text()))
@@ -5556,18 +5691,18 @@ public:
     }
     ~jwt_claims() = default;
 
-    jwt_claims& add(std::string_view name, std::string_view text) {
+    jwt_claims& add(json_name name, std::string_view text) {
         return with(name, [&](writer& json) { json.value(text); });
     }
     /// A number, or `true` or `false`.
-    template <std::integral Value> jwt_claims& add(std::string_view name, Value value) {
+    template <std::integral Value> jwt_claims& add(json_name name, Value value) {
         return with(name, [&](writer& json) { json.value(value); });
     }
     /// A NumericDate (RFC 7519 2).
-    jwt_claims& add(std::string_view name, std::chrono::sys_seconds time) {
+    jwt_claims& add(json_name name, std::chrono::sys_seconds time) {
         return add(name, std::int64_t{time.time_since_epoch().count()});
     }
-    jwt_claims& add_array(std::string_view name, std::span<const std::string_view> texts) {
+    jwt_claims& add_array(json_name name, std::span<const std::string_view> texts) {
         return with(name, [&](writer& json) {
             json.begin_array();
             for (const std::string_view text : texts) json.value(text);
@@ -5575,7 +5710,7 @@ public:
         });
     }
     /// The words of a scope.
-    jwt_claims& add_words(std::string_view name, const scope& words) {
+    jwt_claims& add_words(json_name name, const scope& words) {
         return with(name, [&](writer& json) {
             json.begin_array();
             words.for_each([&](std::string_view word) { json.value(word); });
@@ -5583,7 +5718,7 @@ public:
         });
     }
     /// A value that is JSON already.
-    jwt_claims& add_json(std::string_view name, std::string_view json_text) {
+    jwt_claims& add_json(json_name name, std::string_view json_text) {
         return with(name, [&](writer& json) { json.raw(json_text); });
     }
 
@@ -5597,7 +5732,7 @@ private:
     /// Room for all of a token of usual claims, signed by a key of 2048 bits: the token is made where its claims stand.
     static constexpr std::size_t usual_token_bytes = 1000;
 
-    template <class Write> jwt_claims& with(std::string_view name, Write write) {
+    template <class Write> jwt_claims& with(json_name name, Write write) {
         writer json(text_, slashes_, text_.size() == 1 ? json_place::first : json_place::following);
         json.key(name);
         write(json);
@@ -5807,7 +5942,14 @@ private:
 
     jwt_issuer(jwt_settings settings, Signer key, Claims claims, Random random)
         : settings_(std::move(settings)), key_(std::move(key)), claims_(std::move(claims)),
-          random_(std::move(random)), headers_(fixed_headers(settings_, key_)) {}
+          random_(std::move(random)), headers_(fixed_headers(settings_, key_)) {
+        json_writer(issuer_json_, slashes()).value(settings_.issuer);
+    }
+
+    /// The API page's tokens escape the slash; their first two segments are matched byte for byte.
+    solidus slashes() const noexcept {
+        return settings_.profile == token_profile::ciam ? solidus::escaped : solidus::plain;
+    }
 
     static auto fixed_headers(const jwt_settings& settings, const Signer& key) {
         if constexpr (rolling_signer<Signer>) return no_headers{};
@@ -5823,13 +5965,12 @@ private:
         if (!id) return unexpected(std::move(id).error());
         const auto iat = issued_at(order);
         if (settings_.profile == token_profile::ciam) {
-            // The API page's tokens escape the slash; their first two segments are matched byte for byte.
-            jwt_claims claims(solidus::escaped);
+            jwt_claims claims(slashes());
             claims.add("sub", order.login.subject())
                 .add("aud", order.client.client_id)
                 .add("nbf", iat - settings_.backdate)
                 .add_words("scope", order.scope)
-                .add("iss", settings_.issuer)
+                .add_json("iss", issuer_json_)
                 .add("exp", iat + settings_.access_lifetime)
                 .add("iat", iat)
                 .add("jti", id->text());
@@ -5837,7 +5978,7 @@ private:
         }
         jwt_claims claims;
         // RFC 9068 2.2
-        claims.add("iss", settings_.issuer)
+        claims.add_json("iss", issuer_json_)
             .add("exp", iat + settings_.access_lifetime)
             .add("aud", audience(order))
             .add("sub", order.login.subject())
@@ -5855,14 +5996,14 @@ private:
         auto id = random_uuid(random_);
         if (!id) return unexpected(std::move(id).error());
         const auto iat = issued_at(order);
-        jwt_claims claims(settings_.profile == token_profile::ciam ? solidus::escaped : solidus::plain);
+        jwt_claims claims(slashes());
         // OIDC Core 12.2: "its iss Claim Value MUST be the same ... its sub Claim Value MUST be the same ... its iat
         // Claim MUST represent the time that the new ID Token is issued ... its aud Claim Value MUST include the
         // original client ... if the ID Token contains an azp Claim ... its value MUST be the same".
         claims.add("sub", order.login.subject())
             .add("aud", order.client.client_id)
             .add("azp", order.client.client_id)
-            .add("iss", settings_.issuer)
+            .add_json("iss", issuer_json_)
             .add("exp", iat + settings_.id_lifetime)
             .add("iat", iat)
             .add("jti", id->text());
@@ -5903,6 +6044,7 @@ private:
     Claims claims_;
     Random random_;
     std::conditional_t<rolling_signer<Signer>, no_headers, headers> headers_;
+    std::string issuer_json_{};
 };
 
 } // namespace regrant::inline v0
@@ -6168,6 +6310,7 @@ inline result<extra_claim, setup_error> parse_claim(std::string_view name, std::
 
 // regrant/parse_secret_hash.hpp - the hash of a client secret as text, for files of registrations.
 
+#include <charconv>
 #include <system_error>
 
 namespace regrant::inline v0 {

@@ -73,6 +73,19 @@ TEST_CASE("base64url brings every byte back, whatever its place (R96)") {
     }
 }
 
+TEST_CASE("base64url writes long texts, which it takes in blocks, as it writes short ones (R96, 4648 4)") {
+    for (std::size_t size = 0; size != 130; ++size) {
+        CAPTURE(size);
+        std::vector<std::byte> bytes(size);
+        for (std::size_t i = 0; i != size; ++i) bytes[i] = static_cast<std::byte>(i * i + 37 * size);
+        // Triples stand each for themselves.
+        std::string expected;
+        for (std::size_t i = 0; i < size; i += 3)
+            expected += base64url(std::span(bytes).subspan(i, std::min<std::size_t>(3, size - i)));
+        CHECK(base64url(bytes) == expected);
+    }
+}
+
 TEST_CASE("base64url takes the characters of its alphabet alone (R96, 4648 3.3)") {
     int taken = 0;
     for (int c = 0; c != 256; ++c) {

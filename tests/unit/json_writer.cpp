@@ -38,6 +38,15 @@ TEST_CASE("members come compact and in the order they are written (R65, R73)") {
                   R"("raw":null})");
 }
 
+TEST_CASE("a name is escaped whether it is a literal, a string or a character array (R65, 8259 7)") {
+    const std::string name = "a\"b\x7F/";
+    char array[] = "a\"b\x7F/";
+    std::string text;
+    json_writer json(text, solidus::escaped);
+    json.begin_object().key("a\"b\x7F/").value(1).key(name).value(2).key(array).value(3).key("").value(4).end_object();
+    CHECK(text == R"({"a\"b\u007f\/":1,"a\"b\u007f\/":2,"a\"b\u007f\/":3,"":4})");
+}
+
 TEST_CASE("JSON is appended to what stands there") {
     std::string text = "x";
     json_writer(text).begin_array().begin_object().end_object().begin_array().end_array().end_array();

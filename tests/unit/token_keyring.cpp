@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -96,6 +97,28 @@ TEST_CASE("a row is kept under SHA-256 of its family (R36)") {
     CHECK(std::ranges::equal(where->bytes, expected));
     const auto keys = ring(key(1, 'a'));
     CHECK(opened(*keys, sealed(*keys, {family(), generation{9}}))->key == *where);
+}
+
+TEST_CASE("the seal's HMAC-SHA256 is that of the standard, for short keys and long ones (R39, 4231 4.2, 4.3, 4.7)") {
+    const struct {
+        std::string key;
+        std::string_view text, mac;
+    } vectors[] = {
+        {std::string(20, '\x0B'), "Hi There", "sDRMYdjbOFNcqK_OrwvxK4gdwgDJgz2nJuk3bC4yz_c"},
+        {"Jefe", "what do ya want for nothing?", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM"},
+        {std::string(131, '\xAA'), "Test Using Larger Than Block-Size Key - Hash Key First",
+         "YOQxWR7gtn8Niiaqy_W3f44LxiE3KMUUBUYEDw7jf1Q"},
+    };
+    for (const auto& each : vectors) {
+        CAPTURE(each.text);
+        const auto keyed = regrant::detail::hmac_sha256::make(std::as_bytes(std::span(each.key)));
+        REQUIRE(keyed);
+        for (int times = 0; times != 2; ++times) {
+            std::array<std::byte, 32> mac{};
+            CHECK((*keyed)(std::as_bytes(std::span(each.text)), mac));
+            CHECK(regrant::base64url(mac) == each.mac);
+        }
+    }
 }
 
 TEST_CASE("a token with any bit changed is nobody's (R35, R39)") {
