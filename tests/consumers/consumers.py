@@ -460,7 +460,8 @@ def include_all(headers):
 
 
 def min_and_max(compiler):
-    """The macros of windows.h, defined where they do nobody else's headers harm, of which few stand them."""
+    """The macros of windows.h, defined where they do nobody else's headers harm, of which few stand them. And a char
+    without a sign, as ARM has it."""
     foreign = {name for header in (TOP / "include/regrant").rglob("*.hpp")
                for name in re.findall(r"^#include <(.+)>$", header.read_text(), re.M)}
     before = "".join(f"#if __has_include(<{name}>)\n#include <{name}>\n#endif\n" for name in sorted(foreign)
@@ -474,7 +475,7 @@ def min_and_max(compiler):
         source.write_text(before + macros + include_all(headers) + after)
         flags = subprocess.run(["pkg-config", "--cflags", *(NEEDS[w] for w in sorted(HERE_ARE))], capture_output=True,
                                text=True, check=True).stdout.split()
-        run(*compile_line(compiler, f"-I{base}", *flags, "-c", source, "-o", source.with_suffix(".o")))
+        run(*compile_line(compiler, "-funsigned-char", f"-I{base}", *flags, "-c", source, "-o", source.with_suffix(".o")))
 
 
 def older_language(compiler):
@@ -493,7 +494,7 @@ def older_language(compiler):
 
 for each in COMPILERS:
     check(f"no warning of {each} from the single header and picojson included with -I", no_warnings, each)
-    check(f"macros named min and max do no harm and stay ({each})", min_and_max, each)
+    check(f"macros named min and max, and chars that are unsigned, do no harm ({each})", min_and_max, each)
     check(f"C++17 gets one clear #error line from every public header ({each})", older_language, each)
 
 
