@@ -58,7 +58,8 @@ public:
     }
 
     /// What is still to be asked by itself, where that is nothing.
-    std::vector<std::optional<answer>>& answers() noexcept { return answers_; }
+    std::vector<std::optional<answer>>& answers() & noexcept { return answers_; }
+    std::vector<std::optional<answer>>&& answers() && noexcept { return std::move(answers_); }
 
 private:
     std::vector<redis_batch<Node>> all_;

@@ -86,7 +86,7 @@ public:
         }
         for (std::size_t i = 0; i != asked.size(); ++i)
             if (auto& answer = batches.answers()[i]; !answer) answer = ask(asked[i], until);
-        return std::move(batches.answers());
+        return std::move(batches).answers();
     }
 
     /// Runs a command that has no key; an answer that is an error is an answer.

@@ -215,7 +215,7 @@ private:
             }
             for (std::size_t i = 0; i != asked.size(); ++i)
                 if (auto& one = batches.answers()[i]; !one) one = co_await ask(asked[i], until);
-            co_return std::move(batches.answers());
+            co_return std::move(batches).answers();
         }
 
         /// On the connection that wrote, for it waits for what was written there.

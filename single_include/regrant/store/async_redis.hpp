@@ -660,7 +660,8 @@ public:
     }
 
     /// What is still to be asked by itself, where that is nothing.
-    std::vector<std::optional<answer>>& answers() noexcept { return answers_; }
+    std::vector<std::optional<answer>>& answers() & noexcept { return answers_; }
+    std::vector<std::optional<answer>>&& answers() && noexcept { return std::move(answers_); }
 
 private:
     std::vector<redis_batch<Node>> all_;
@@ -1578,7 +1579,7 @@ public:
         }
         for (std::size_t i = 0; i != asked.size(); ++i)
             if (auto& answer = batches.answers()[i]; !answer) answer = ask(asked[i], until);
-        return std::move(batches.answers());
+        return std::move(batches).answers();
     }
 
     /// Runs a command that has no key; an answer that is an error is an answer.
@@ -2108,7 +2109,7 @@ private:
             }
             for (std::size_t i = 0; i != asked.size(); ++i)
                 if (auto& one = batches.answers()[i]; !one) one = co_await ask(asked[i], until);
-            co_return std::move(batches.answers());
+            co_return std::move(batches).answers();
         }
 
         /// On the connection that wrote, for it waits for what was written there.
