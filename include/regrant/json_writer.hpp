@@ -78,7 +78,8 @@ template <std::integral Value> std::string_view decimal(Value value, std::array<
 
 } // namespace detail
 
-/// A member's name. Of a literal the compiler finds out whether anything in it must be escaped.
+/// A member's name. Of a literal the compiler finds out whether anything in it must be escaped. A `const` array that is
+/// not `constexpr` it cannot look through: give that one as a `std::string_view`.
 class json_name {
 public:
     // NOLINTBEGIN(google-explicit-constructor): a name is written as text

@@ -4,7 +4,8 @@
 //   regrant_load PORT CONNECTIONS SECONDS|xCOUNT [PID] [FAMILIES]
 //
 // Prints one line: refreshes, wall seconds, the server's CPU seconds (of PID), median and 99th percentile in
-// microseconds. Each connection walks through its share of the families, so that they are refreshed in turn.
+// microseconds. Each connection walks through its share of the families, so that they are refreshed in turn. With no
+// family it asks for /health instead: what a host costs by itself.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -50,8 +51,12 @@ public:
     ~connection() { ::close(socket_); }
 
     /// \return the body of a 200, a view that lives until the next call; empty where the server has hung up
-    std::string_view post(std::string_view path, std::string_view body) {
-        std::string text("POST ");
+    std::string_view post(std::string_view path, std::string_view body) { return ask("POST ", path, body); }
+    std::string_view get(std::string_view path) { return ask("GET ", path, {}); }
+
+private:
+    std::string_view ask(std::string_view method, std::string_view path, std::string_view body) {
+        std::string text(method);
         ((text += path) += " HTTP/1.1\r\nHost: 127.0.0.1:") += std::to_string(port_);
         text += "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ";
         ((text += std::to_string(body.size())) += "\r\n\r\n") += body;
@@ -77,7 +82,6 @@ public:
         return std::string_view(answer_).substr(head);
     }
 
-private:
     int socket_;
     std::uint16_t port_;
     std::string answer_;
@@ -133,6 +137,11 @@ int main(int count, char** words) {
             ++ready;
             while (!go) std::this_thread::yield();
             for (std::size_t turn = 0; !stop && done++ < most; ++turn) {
+                if (tokens.empty()) {
+                    if (line->get("/health").empty()) line = std::make_unique<connection>(port);
+                    latencies[number].push_back(0);
+                    continue;
+                }
                 std::string& token = tokens[turn % tokens.size()];
                 const std::string body = "client_id=TENANT_CLIENT_ID&client_secret=TENANT_CLIENT_SECRET"
                                          "&grant_type=refresh_token&refresh_token=" +
