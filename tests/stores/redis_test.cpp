@@ -364,6 +364,24 @@ TEST_CASE("scripts that a server has forgotten are taught again") {
     CHECK(found(store, row.key).state == revocation::revoked);
 }
 
+TEST_CASE("revoke_subject ends all logins on servers that have forgotten the scripts (R45, R50)") {
+    for (const char* const engine : two_engines) {
+        redis_store store = opened(environment(engine));
+        const std::string subject = fresh_subject();
+        std::vector<row_key> made;
+        for (int i = 0; i != 5; ++i) {
+            const grant row = fresh_row(subject);
+            CHECK(inserted(store, row));
+            made.push_back(row.key);
+        }
+        if (engine == two_engines[0]) raw_server(environment(engine))({"SCRIPT", "FLUSH"});
+        else
+            for (const auto& node : operator_of_cluster().nodes) (*node)({"SCRIPT", "FLUSH"});
+        CHECK(good(store.revoke_subject(subject)) == 5);
+        for (const row_key& key : made) CHECK(found(store, key).state == revocation::revoked);
+    }
+}
+
 TEST_CASE("a key on its way between two servers of a cluster is followed, and afterwards found at once") {
     redis_store store = opened(environment("REGRANT_REDIS_CLUSTER"));
     operator_of_cluster cluster;
