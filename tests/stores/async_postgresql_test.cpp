@@ -214,8 +214,7 @@ TEST_CASE("a server killed amid an awaited load loses nothing that was answered,
                           << " revoked, the slowest answer " << seen.slowest.count() << " ms");
     CHECK(seen.refused == 0);
     CHECK(seen.outages > 0);
-    // A refresh is two calls, and a machine may be busy.
-    CHECK(seen.slowest < 2 * timeout + 1s);
+    CHECK(seen.slowest < 2 * timeout + busy); // a refresh is two calls
     CHECK(at.hooks.healed == 0);
     CHECK(at.hooks.revoked == 0);
     for (const std::string& token : seen.tokens)
@@ -239,14 +238,14 @@ TEST_CASE("while there is no server awaited calls fail at once, and it is found 
     const auto took = time_of([&] {
         for (int i = 0; i != 1000; ++i) CHECK_FALSE(waited.find(key_of(1)).has_value());
     });
-    CHECK(took < 2s);
+    CHECK(took < busy);
     control("start");
     CHECK(eventually([&] { return waited.find(key_of(1)).has_value(); }));
 }
 
 TEST_CASE("a server that hangs is an outage at the timeout for all who await it (R51)") {
     running_context context;
-    auto store = opened(context.executor(), fresh_schema(), patient(300ms, 4));
+    auto store = opened(context.executor(), fresh_schema(), patient(1s, 4));
     waited_store waited(store, context);
     CHECK(is_inserted(waited.insert(row_of(1))));
     control("freeze");
@@ -263,8 +262,8 @@ TEST_CASE("a server that hangs is an outage at the timeout for all who await it 
                 asio::use_future));
         for (auto& each : all) CHECK_FALSE(each.get());
     });
-    CHECK(took >= 150ms);
-    CHECK(took < 1300ms);
+    CHECK(took >= 500ms);
+    CHECK(took < 1s + busy);
     control("thaw");
     CHECK(eventually([&] { return waited.find(key_of(1)).has_value(); }));
 }
@@ -291,10 +290,8 @@ TEST_CASE("no more connections than allowed; 200 who await them are served in tu
     CHECK(most <= 3);
     CHECK(connections_there() <= 3);
     REQUIRE(order.size() == 200);
-    // Who opens a connection is late, and so is who is first to use it, while the server reads its catalogue.
-    int out_of_turn = 0;
-    for (int i = 0; i != 200; ++i) out_of_turn += std::abs(order[static_cast<std::size_t>(i)] - i) > 12 ? 1 : 0;
-    CHECK(out_of_turn <= 6);
+    // Anybody may be late, on a connection whose server is; but early are only those on the other connections.
+    for (int i = 0; i != 200; ++i) CHECK(order[static_cast<std::size_t>(i)] <= i + 2);
 }
 
 TEST_CASE("connections that died while idle are replaced before anybody who awaits fails (R51)") {
@@ -312,7 +309,7 @@ TEST_CASE("connections that died while idle are replaced before anybody who awai
 TEST_CASE("a lock held by another is waited for until the timeout, without a thread") {
     const std::string schema = fresh_schema();
     running_context context;
-    auto store = opened(context.executor(), schema, patient(600ms, 2));
+    auto store = opened(context.executor(), schema, patient(2s, 2));
     waited_store waited(store, context);
     CHECK(is_inserted(waited.insert(row_of(1))));
     CHECK(is_inserted(waited.insert(row_of(2))));
@@ -327,7 +324,8 @@ TEST_CASE("a lock held by another is waited for until the timeout, without a thr
         },
         asio::use_future);
     std::this_thread::sleep_for(50ms);
-    CHECK(time_of([&] { CHECK(waited.find(key_of(2)).has_value()); }) < 500ms);
+    CHECK(waited.find(key_of(2)).has_value());
+    CHECK(stuck.wait_for(0s) == std::future_status::timeout);
     CHECK_FALSE(stuck.get());
     raw.run("COMMIT");
     CHECK(eventually([&] { return waited.revoke(key_of(1)).has_value(); }));

@@ -182,7 +182,7 @@ TEST_CASE("killed amid an awaited load, a server forgets no rotation and no revo
                             << " revoked, the slowest answer " << seen.slowest.count() << " ms");
     CHECK(seen.refused == 0);
     CHECK(seen.outages > 0);
-    CHECK(seen.slowest < 2 * timeout + 1s);
+    CHECK(seen.slowest < 2 * timeout + busy);
     CHECK(at.hooks.healed == 0);
     CHECK(at.hooks.revoked == 0);
     for (const std::string& token : seen.tokens)
@@ -205,14 +205,14 @@ TEST_CASE("while there is no Redis awaited calls fail at once, and it is found a
     CHECK_FALSE(at.waited.find(row.key).has_value());
     CHECK(time_of([&] {
         for (int i = 0; i != 1000; ++i) CHECK_FALSE(at.waited.find(row.key).has_value());
-    }) < 2s);
+    }) < busy);
     own.start();
     CHECK(eventually([&] { return at.waited.find(row.key).has_value(); }));
 }
 
 TEST_CASE("a Redis that hangs is an outage when the time is up, and the call may have acted (R51)") {
     server own("async_hung");
-    waited_scene at(own.url, {.timeout = 300ms, .connections = 2});
+    waited_scene at(own.url, {.timeout = 1s, .connections = 2});
     const grant row = fresh_row();
     CHECK(inserted(at.waited, row));
     REQUIRE(::kill(own.pid(), SIGSTOP) == 0);
@@ -228,7 +228,7 @@ TEST_CASE("a Redis that hangs is an outage when the time is up, and the call may
                 asio::use_future));
         for (auto& each : all) each.wait();
     });
-    CHECK(took < 1300ms);
+    CHECK(took < 1s + busy);
     std::string words;
     for (auto& each : all) words += each.get() + "\n";
     CHECK(std::count(words.begin(), words.end(), '\n') == 6);

@@ -39,7 +39,11 @@ struct outcome {
 outcome fail_over(postgresql_synchronous synchronous) {
     raw_connection raw;
     raw.run("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    // From now on only a commit that waits takes to the disk, and thus to the standby, what the others wrote.
+    raw.run("ALTER SYSTEM SET autovacuum = off");
+    raw.run("ALTER SYSTEM SET bgwriter_lru_maxpages = 0");
     raw.run("SELECT pg_reload_conf()");
+    control("freeze-wal-writer");
     REQUIRE(eventually([&] {
         return raw.run("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1";
     }));
@@ -63,7 +67,7 @@ outcome fail_over(postgresql_synchronous synchronous) {
     }
     outcome seen;
     std::atomic<bool> enough{false}, is_calm{false};
-    std::atomic<unsigned> answered{0}, outages{0}, refused{0};
+    std::atomic<unsigned> answered{0}, outages{0}, refused{0}, resting{0};
     std::mutex mutex;
     std::vector<std::thread> all;
     for (std::string& token : tokens)
@@ -72,8 +76,10 @@ outcome fail_over(postgresql_synchronous synchronous) {
             for (unsigned turn = 0; !enough; ++turn) {
                 // A commit that waits takes the advances before it along: for some to be lost none may follow them,
                 // and they must be no more than heal.
-                if (is_calm && in_calm++ == 4)
+                if (is_calm && in_calm++ == 4) {
+                    ++resting;
                     while (is_calm) std::this_thread::sleep_for(1ms);
+                }
                 const http_reply reply = endpoint.respond(refreshing(token));
                 if (reply.status == http_status::ok) {
                     token = token_in(reply);
@@ -90,8 +96,12 @@ outcome fail_over(postgresql_synchronous synchronous) {
             }
         });
     std::this_thread::sleep_for(1s);
+    CHECK(eventually([&] {
+        const std::lock_guard lock(mutex);
+        return ended.size() > 20;
+    }));
     is_calm = true;
-    std::this_thread::sleep_for(50ms);
+    CHECK(eventually([&] { return resting == workers; }));
     control("kill");
     is_calm = false;
     const unsigned by_then = answered;
@@ -109,13 +119,20 @@ outcome fail_over(postgresql_synchronous synchronous) {
     seen.healed = hooks.healed;
     seen.revoked_by_rule = hooks.revoked;
     seen.ended = ended.size();
+    const auto ask = [&](const std::string& token) {
+        return status_in_the_end([&] { return endpoint.respond(refreshing(token)); });
+    };
     for (const std::string& token : tokens) {
-        if (endpoint.respond(refreshing(token)).status != http_status::ok) ++seen.logged_out;
-        const auto row = store.find(open_token(token).key);
-        if (!row || !*row || (**row).current < open_token(token).lineage.generation) ++seen.forgotten;
+        if (ask(token) != http_status::ok) ++seen.logged_out;
+        const opened_token newest = open_token(token);
+        if (!eventually([&] {
+                const auto row = store.find(newest.key);
+                return row && *row && (**row).current >= newest.lineage.generation;
+            }))
+            ++seen.forgotten;
     }
     for (const std::string& token : ended)
-        if (endpoint.respond(refreshing(token)).status != http_status::bad_request) ++seen.back_again;
+        if (ask(token) != http_status::bad_request) ++seen.back_again;
     MESSAGE(seen.answered << " refreshed, " << seen.outages << " times 503, " << seen.without.count()
                           << " ms without an answer, " << seen.healed << " rows healed, " << seen.ended << " revoked");
     return seen;

@@ -4,11 +4,11 @@
 """Runs PostgreSQL from the packaged binaries in a scratch folder, on a free port of the loopback interface.
 
   postgresql_server.py with COMMAND...        a server and a standby of it for as long as the command runs
-  postgresql_server.py --folder FOLDER kill|start|freeze|thaw|promote    what the command may do to a server meanwhile
+  postgresql_server.py --folder FOLDER ACTION  what the command may do to a server meanwhile
 
 The command gets REGRANT_POSTGRESQL and REGRANT_POSTGRESQL_STANDBY (connection strings), REGRANT_POSTGRESQL_CONTROL and
-REGRANT_POSTGRESQL_STANDBY_CONTROL (command lines that wait for one of kill, start, freeze, thaw, promote). `kill` is
-SIGKILL for the server and all its processes, in the middle of whatever they do.
+REGRANT_POSTGRESQL_STANDBY_CONTROL (command lines that wait for an action: kill, start, freeze, thaw, promote or
+freeze-wal-writer). `kill` is SIGKILL for the server and all its processes, in the middle of whatever they do.
 """
 import glob
 import os
@@ -177,6 +177,14 @@ class Server:
     def freeze(self):
         self.signal_all(signal.SIGSTOP)
 
+    def freeze_wal_writer(self):
+        """What writes to the disk now and then, of its own accord, what no commit waits for."""
+        for pid in self.all_processes():
+            if b"walwriter" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGSTOP)
+                return
+        raise SystemExit("there is no WAL writer")
+
     def thaw(self):
         self.signal_all(signal.SIGCONT)
 
@@ -232,8 +240,8 @@ def environment(servers):
 
 def main(arguments):
     if len(arguments) == 3 and arguments[0] == "--folder" and arguments[2] in (
-            "kill", "start", "freeze", "thaw", "promote"):
-        getattr(Server(arguments[1]), arguments[2])()
+            "kill", "start", "freeze", "thaw", "promote", "freeze-wal-writer"):
+        getattr(Server(arguments[1]), arguments[2].replace("-", "_"))()
         return 0
     if len(arguments) < 2 or arguments[0] != "with":
         print(__doc__)

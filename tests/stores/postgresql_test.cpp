@@ -267,8 +267,7 @@ TEST_CASE("a server killed amid a load loses nothing that was answered, and logs
     CHECK(refused == 0);
     CHECK(outages > 0);
     CHECK(without_retry_after == 0);
-    // A refresh is two calls, and a machine may be busy.
-    CHECK(slowest < std::chrono::milliseconds(2 * timeout + 1s).count());
+    CHECK(slowest < std::chrono::milliseconds(2 * timeout + busy).count()); // a refresh is two calls
     // A row behind its token would have been an acknowledged rotation lost.
     CHECK(at.hooks.healed == 0);
     CHECK(at.hooks.revoked == 0);
@@ -418,7 +417,7 @@ TEST_CASE("an empty schema that another server has begun to fill is waited for, 
         CHECK(refused.error().message.starts_with("the PostgreSQL token store: "));
     });
     CHECK(waited >= 400ms);
-    CHECK(waited < 3s);
+    CHECK(waited < 500ms + busy);
     filling.run("ROLLBACK");
     CHECK(postgresql_store::open(at).has_value());
 }
@@ -439,7 +438,7 @@ TEST_CASE("somebody who listens and says nothing is given up at the timeout (R51
         CHECK(store.error().message.find("no answer within the timeout") != std::string::npos);
     });
     CHECK(took >= 300ms);
-    CHECK(took < 1300ms);
+    CHECK(took < 300ms + busy);
     close(silent);
 }
 
@@ -506,7 +505,7 @@ TEST_CASE("connections that died while idle are replaced before anybody fails (R
 
 TEST_CASE("no more connections than allowed; who waits too long for one or for a lock meets an outage (R51)") {
     const std::string schema = fresh_schema();
-    auto store = opened(schema, impatient(600ms, 2));
+    auto store = opened(schema, impatient(1s, 2));
     CHECK(is_inserted(store.insert(row_of(1))));
     CHECK(is_inserted(store.insert(row_of(2))));
     raw_connection raw(schema);
@@ -518,7 +517,7 @@ TEST_CASE("no more connections than allowed; who waits too long for one or for a
             const auto took = time_of([&] {
                 given_up += !store.advance(key_of(1), generation{0}, generation{1}, noon);
             });
-            if (took > 1600ms) given_up = 100;
+            if (took > 1s + busy) given_up = 100;
         });
     std::this_thread::sleep_for(100ms);
     CHECK(std::stoi(raw.run("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'regrant'")) <= 2);
@@ -526,7 +525,7 @@ TEST_CASE("no more connections than allowed; who waits too long for one or for a
     const auto took = time_of([&] { none = store.find(key_of(2)); });
     REQUIRE_FALSE(none.has_value());
     CHECK(none.error().detail.find("in use") != std::string::npos);
-    CHECK(took < 1300ms);
+    CHECK(took < 1s + busy);
     for (std::thread& each : stuck) each.join();
     CHECK(given_up == 2);
     raw.run("COMMIT");
@@ -535,12 +534,12 @@ TEST_CASE("no more connections than allowed; who waits too long for one or for a
 }
 
 TEST_CASE("a server that hangs is an outage at the timeout, and used again when it is back (R51)") {
-    auto store = opened(fresh_schema(), impatient(300ms, 4));
+    auto store = opened(fresh_schema(), impatient(1s, 4));
     CHECK(is_inserted(store.insert(row_of(1))));
     control("freeze");
     for (int i = 0; i != 3; ++i) {
         const auto took = time_of([&] { CHECK_FALSE(store.find(key_of(1)).has_value()); });
-        CHECK(took < 1300ms);
+        CHECK(took < 1s + busy);
     }
     control("thaw");
     CHECK(eventually([&] { return store.find(key_of(1)).has_value(); }));
@@ -554,7 +553,7 @@ TEST_CASE("while there is no server calls fail at once, and it is found again so
     const auto took = time_of([&] {
         for (int i = 0; i != 1000; ++i) CHECK_FALSE(store.find(key_of(1)).has_value());
     });
-    CHECK(took < 2s);
+    CHECK(took < busy);
     control("start");
     CHECK(eventually([&] { return store.find(key_of(1)).has_value(); }));
 }

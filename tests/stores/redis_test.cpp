@@ -435,7 +435,7 @@ TEST_CASE("a cluster that lost a server answers with an outage for its slots, an
     for (const grant& row : rows) {
         const auto begun = clock_type::now();
         const auto answer = store.advance(row.key, generation{0}, generation{1}, current_time());
-        CHECK(clock_type::now() - begun < 2500ms);
+        CHECK(clock_type::now() - begun < 2s + busy);
         ++(answer ? reached : outages);
     }
     CHECK(outages > 0);
@@ -468,9 +468,8 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
             while (!done) {
                 const auto begun = clock_type::now();
                 const auto answer = over.refresh(token);
-                // Each call has the timeout to itself; only the last of a refresh can use it up. The rest is for a
-                // machine that is busy.
-                if (clock_type::now() - begun > 2 * timeout + 1s) ++late;
+                // Each call has the timeout to itself.
+                if (clock_type::now() - begun > 2 * timeout + busy) ++late;
                 if (answer.status == http_status::ok) {
                     token = answer.successor;
                     ++acknowledged;
@@ -519,7 +518,7 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
 
 TEST_CASE("a server that hangs is an outage when the time is up, and the call may have acted (R51)") {
     server own("hung");
-    redis_store store = opened(own.url, {.timeout = 300ms, .connections = 2});
+    redis_store store = opened(own.url, {.timeout = 1s, .connections = 2});
     const grant row = fresh_row();
     CHECK(inserted(store, row));
     REQUIRE(::kill(own.pid(), SIGSTOP) == 0);
@@ -531,7 +530,7 @@ TEST_CASE("a server that hangs is an outage when the time is up, and the call ma
         const auto took = clock_type::now() - begun;
         const std::lock_guard lock(mutex);
         CHECK(!answer.has_value());
-        CHECK(took < 800ms);
+        CHECK(took < 1s + busy);
         if (!answer) words.push_back(answer.error().detail);
     });
     REQUIRE(::kill(own.pid(), SIGCONT) == 0);
@@ -556,7 +555,7 @@ TEST_CASE("a port where nobody speaks Redis does not hold open up longer than th
     CHECK(says(why_not("redis://:hunter2@127.0.0.1:" + std::to_string(ntohs(at.sin_port)),
                        {.timeout = 400ms, .connect_timeout = 200ms}),
                "no answer within the timeout"));
-    CHECK(clock_type::now() - begun < 1s);
+    CHECK(clock_type::now() - begun < 400ms + busy);
     ::close(listener);
 }
 
@@ -777,7 +776,7 @@ TEST_CASE("a wrong password, a missing right, a replica, eviction or no file: th
             REQUIRE(::kill(second.pid(), SIGSTOP) == 0);
             const auto begun = clock_type::now();
             const auto revoked = acknowledged.revoke(row.key);
-            CHECK(clock_type::now() - begun < 1200ms);
+            CHECK(clock_type::now() - begun < 1s + busy);
             REQUIRE(!revoked.has_value());
             CHECK(says(revoked.error().detail, "0 of 1 replicas"));
             // Not yet, though the row is revoked here already: the replica still does not know.

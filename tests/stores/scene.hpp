@@ -52,6 +52,9 @@ template <class Act> std::chrono::milliseconds time_of(Act act) {
     return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
 }
 
+/// What a busy machine may add to a timeout; who forgot the timeout would wait for longer than this.
+inline constexpr auto busy = 10s;
+
 /// Tries until it is so, or for half a minute.
 inline bool eventually(const std::function<bool()>& is_so) {
     for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
