@@ -263,21 +263,23 @@ public:
     /// \par RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once"
     bool repeats_a_name(std::string_view repeatable = {}) const {
         const auto counts = [&](const field& each) { return each.name != repeatable || repeatable.empty(); };
-        // More than an honest request has, so that its names need no memory of their own.
-        std::array<std::string_view, 32> few;
-        std::vector<std::string_view> many;
-        std::size_t count = 0;
+        // More than an honest request has: these need neither memory of their own nor an order.
+        std::array<std::string_view, 16> few;
+        std::vector<std::string_view> all;
+        auto end = few.begin();
         for (const field& each : fields()) {
             if (!counts(each)) continue;
-            if (count == few.size()) many.assign(few.begin(), few.end());
-            if (count >= few.size()) many.push_back(each.name);
-            else few[count] = each.name;
-            ++count;
+            if (end != few.end()) {
+                if (std::find(few.begin(), end, each.name) != end) return true;
+                *end++ = each.name;
+            } else {
+                if (all.empty()) all.assign(few.begin(), few.end());
+                all.push_back(each.name);
+            }
         }
-        const std::span<std::string_view> names = many.empty() ? std::span(few).first(count) : std::span(many);
         // Sorting keeps a form of thousands of fields from costing the square of their number.
-        std::sort(names.begin(), names.end());
-        return std::adjacent_find(names.begin(), names.end()) != names.end();
+        std::sort(all.begin(), all.end());
+        return std::adjacent_find(all.begin(), all.end()) != all.end();
     }
 
 private:

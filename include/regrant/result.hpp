@@ -37,6 +37,11 @@ public:
         requires std::is_convertible_v<U&&, T> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
     constexpr result(U&& value) : value_(std::forward<U>(value)) {}
 
+    /// Makes the value where it will stand.
+    template <class... Parts>
+        requires std::is_constructible_v<T, Parts...>
+    constexpr explicit result(std::in_place_t, Parts&&... parts) : value_(std::forward<Parts>(parts)...) {}
+
     template <class G>
         requires std::is_constructible_v<E, G&&>
     constexpr result(unexpected<G> error) : error_(std::move(error).error()), has_value_(false) {}

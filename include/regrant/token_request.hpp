@@ -142,7 +142,7 @@ public:
     std::string_view peer() const noexcept { return peer_; }
 
 private:
-    token_request(form parsed, received_header authorization, std::string peer) noexcept
+    token_request(form&& parsed, received_header&& authorization, std::string&& peer) noexcept
         : form_(std::move(parsed)), authorization_(std::move(authorization)), peer_(std::move(peer)) {
         for (const form::field& each : form_.fields()) {
             // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"

@@ -379,6 +379,11 @@ public:
         requires std::is_convertible_v<U&&, T> && (!std::is_same_v<std::remove_cvref_t<U>, result>)
     constexpr result(U&& value) : value_(std::forward<U>(value)) {}
 
+    /// Makes the value where it will stand.
+    template <class... Parts>
+        requires std::is_constructible_v<T, Parts...>
+    constexpr explicit result(std::in_place_t, Parts&&... parts) : value_(std::forward<Parts>(parts)...) {}
+
     template <class G>
         requires std::is_constructible_v<E, G&&>
     constexpr result(unexpected<G> error) : error_(std::move(error).error()), has_value_(false) {}
@@ -2914,21 +2919,23 @@ public:
     /// \par RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once"
     bool repeats_a_name(std::string_view repeatable = {}) const {
         const auto counts = [&](const field& each) { return each.name != repeatable || repeatable.empty(); };
-        // More than an honest request has, so that its names need no memory of their own.
-        std::array<std::string_view, 32> few;
-        std::vector<std::string_view> many;
-        std::size_t count = 0;
+        // More than an honest request has: these need neither memory of their own nor an order.
+        std::array<std::string_view, 16> few;
+        std::vector<std::string_view> all;
+        auto end = few.begin();
         for (const field& each : fields()) {
             if (!counts(each)) continue;
-            if (count == few.size()) many.assign(few.begin(), few.end());
-            if (count >= few.size()) many.push_back(each.name);
-            else few[count] = each.name;
-            ++count;
+            if (end != few.end()) {
+                if (std::find(few.begin(), end, each.name) != end) return true;
+                *end++ = each.name;
+            } else {
+                if (all.empty()) all.assign(few.begin(), few.end());
+                all.push_back(each.name);
+            }
         }
-        const std::span<std::string_view> names = many.empty() ? std::span(few).first(count) : std::span(many);
         // Sorting keeps a form of thousands of fields from costing the square of their number.
-        std::sort(names.begin(), names.end());
-        return std::adjacent_find(names.begin(), names.end()) != names.end();
+        std::sort(all.begin(), all.end());
+        return std::adjacent_find(all.begin(), all.end()) != all.end();
     }
 
 private:
@@ -3239,7 +3246,7 @@ public:
     std::string_view peer() const noexcept { return peer_; }
 
 private:
-    token_request(form parsed, received_header authorization, std::string peer) noexcept
+    token_request(form&& parsed, received_header&& authorization, std::string&& peer) noexcept
         : form_(std::move(parsed)), authorization_(std::move(authorization)), peer_(std::move(peer)) {
         for (const form::field& each : form_.fields()) {
             // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
@@ -4166,24 +4173,25 @@ inline constexpr std::uint32_t most_reloads = 3;
 class opening_token;
 result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now);
 
-/// What a request has gathered on its way. Only `begin` makes one, so no step can be had but from the one before.
-struct progress {
+/// What a request has gathered on its way: each of these is what the one before it was, and what was learned since.
+/// Only `begin` makes the first, so no step can be had but from the one before.
+struct started {
     const refresh_request* request;
     const policy* rules;
     instant now;
-    std::optional<opened_token> presented{};
-    std::optional<grant> login{};
-    std::optional<write_order> order{};
-    regrant::scope scope{};
-    secret refresh_token{};
-    minted_tokens minted{};
-    std::uint32_t reloads = 0;
 
 private:
     friend result<opening_token, refusal> refresh_flow::begin(const refresh_request&, const policy&, instant);
-    progress(const refresh_request& asked, const policy& by, instant at) noexcept
+    started(const refresh_request& asked, const policy& by, instant at) noexcept
         : request(&asked), rules(&by), now(at) {}
 };
+// clang-format off
+struct token_opened : started { opened_token presented; };
+struct login_judged : token_opened { grant login; write_order order; };
+struct scope_judged : login_judged { regrant::scope scope; };
+struct successor_sealed : scope_judged { secret refresh_token; };
+struct tokens_minted : successor_sealed { minted_tokens minted; std::uint32_t reloads = 0; };
+// clang-format on
 
 /// Whether the current token's predecessor still gets the same successor (R49).
 inline bool window_is_open(const grant& login, const policy& rules, instant now) noexcept {
@@ -4194,11 +4202,11 @@ inline bool window_is_open(const grant& login, const policy& rules, instant now)
 }
 
 /// Holds a row against the token and the clock: what to write for a good token, or why there is nothing to write.
-inline result<write_order, reason> judge(const progress& so_far, const grant& login) {
+inline result<write_order, reason> judge(const token_opened& so_far, const grant& login) {
     const client& asking = *so_far.request->client;
     const policy& rules = *so_far.rules;
     const instant now = so_far.now;
-    const generation presented = so_far.presented->lineage.generation;
+    const generation presented = so_far.presented.lineage.generation;
 
     // RFC 6749 6: the server MUST "ensure that the refresh token was issued to the authenticated client".
     if (login.client_id() != asking.client_id) return unexpected(reason::issued_to_another_client);
@@ -4235,9 +4243,9 @@ inline result<write_order, reason> judge(const progress& so_far, const grant& lo
 }
 
 /// The scope of the answer (RFC 6749 6).
-inline result<scope, reason> judge_scope(const progress& so_far) {
+inline result<scope, reason> judge_scope(const login_judged& so_far) {
     // "if omitted is treated as equal to the scope originally granted by the resource owner"
-    scope answered = scope::trusted(so_far.login->scope());
+    scope answered = scope::trusted(so_far.login.scope());
     if (so_far.request->scope) {
         const auto asked = scope::parse(*so_far.request->scope);
         if (!asked) return unexpected(reason::scope_malformed);
@@ -4250,15 +4258,20 @@ inline result<scope, reason> judge_scope(const progress& so_far) {
     return answered;
 }
 
-/// What all steps are made of: the progress so far, moved from each to the next.
-class step {
+/// What all steps are made of: what is known so far, moved from each to the next and made in its place there.
+template <class Gathered> class step {
 public:
-    // Not explicit, so that what `with` returns is built in its place; only `begin` has a progress to convert.
-    step(progress&& so_far) noexcept : so_far_(std::move(so_far)) {}
+    step(Gathered&& so_far) noexcept : so_far_(std::move(so_far)) {}
+    template <class Before, class... Learned>
+        requires(sizeof...(Learned) != 0)
+    step(Before&& so_far, Learned&&... learned) noexcept
+        : so_far_{std::forward<Before>(so_far), std::forward<Learned>(learned)...} {}
+    step(step&&) noexcept = default;
+    step& operator=(step&&) noexcept = default;
 
 protected:
     refusal refused(reason why) const { return refusal{why}; }
-    progress so_far_;
+    Gathered so_far_;
 };
 
 class loading_grant;
@@ -4270,7 +4283,7 @@ class writing_generation;
 class reloading_grant;
 
 /// Asks for the refresh token to be opened. A forged one ends here and costs no store access (R39).
-class opening_token : step {
+class opening_token : step<started> {
 public:
     using step::step;
     std::string_view ask() const noexcept { return so_far_.request->refresh_token; }
@@ -4279,10 +4292,10 @@ public:
 };
 
 /// Asks for the family's row.
-class loading_grant : step {
+class loading_grant : step<token_opened> {
 public:
     using step::step;
-    const row_key& ask() const noexcept { return so_far_.presented->key; }
+    const row_key& ask() const noexcept { return so_far_.presented.key; }
     std::variant<checking_account, revoking_family, refusal> with(std::optional<grant> found) &&;
 };
 
@@ -4290,44 +4303,44 @@ public:
 struct family_revoked {};
 
 /// Asks for the end of the family: one of its tokens was stolen, and nobody can tell which holder is the thief.
-class revoking_family : step {
+class revoking_family : step<token_opened> {
 public:
     using step::step;
-    const row_key& ask() const noexcept { return so_far_.presented->key; }
+    const row_key& ask() const noexcept { return so_far_.presented.key; }
     refusal with(family_revoked) && { return refused(reason::replayed); }
 };
 
 /// Asks the host whether the user may still be logged in (R46).
-class checking_account : step {
+class checking_account : step<login_judged> {
 public:
     using step::step;
-    const grant& ask() const noexcept { return *so_far_.login; }
+    const grant& ask() const noexcept { return so_far_.login; }
     result<sealing_successor, refusal> with(account_standing standing) &&;
 };
 
 /// Asks for the refresh token of the answer.
-class sealing_successor : step {
+class sealing_successor : step<scope_judged> {
 public:
     using step::step;
-    lineage ask() const noexcept { return {so_far_.presented->lineage.family, so_far_.order->next}; }
+    lineage ask() const noexcept { return {so_far_.presented.lineage.family, so_far_.order.next}; }
     minting_tokens with(secret refresh_token) &&;
 };
 
 /// Asks for the access token, and the id_token where `openid` is in scope.
-class minting_tokens : step {
+class minting_tokens : step<successor_sealed> {
 public:
     using step::step;
     mint_order ask() const noexcept {
-        return {*so_far_.login, *so_far_.request->client, so_far_.scope, so_far_.now};
+        return {so_far_.login, *so_far_.request->client, so_far_.scope, so_far_.now};
     }
     writing_generation with(minted_tokens minted) &&;
 };
 
 /// Asks for the one conditional write. No answer leaves before it is done.
-class writing_generation : step {
+class writing_generation : step<tokens_minted> {
 public:
     using step::step;
-    const write_order& ask() const noexcept { return *so_far_.order; }
+    const write_order& ask() const noexcept { return so_far_.order; }
     /// \return the answer where the row stood as it was seen; else another look at it
     std::variant<token_response, reloading_grant, refusal> with(advance_outcome outcome) &&;
 };
@@ -4335,17 +4348,16 @@ public:
 /// Asks for the row again, after another request moved it in between.
 ///
 /// It cannot end in a revoke: the token was good when this request first saw it, so to lose a race is no replay (R47).
-class reloading_grant : step {
+class reloading_grant : step<tokens_minted> {
 public:
     using step::step;
-    const row_key& ask() const noexcept { return so_far_.presented->key; }
+    const row_key& ask() const noexcept { return so_far_.presented.key; }
     result<writing_generation, refusal> with(std::optional<grant> found) &&;
 };
 
 inline result<loading_grant, refusal> opening_token::with(std::optional<opened_token> opened) && {
     if (!opened) return unexpected(refused(reason::token_not_ours));
-    so_far_.presented = std::move(opened);
-    return std::move(so_far_);
+    return result<loading_grant, refusal>(std::in_place, so_far_, *opened);
 }
 
 inline std::variant<checking_account, revoking_family, refusal>
@@ -4356,30 +4368,25 @@ loading_grant::with(std::optional<grant> found) && {
     // RFC 9700 4.14.2: "the authorization server ... will revoke the active refresh token"
     if (!order && order.error() == reason::replayed) return revoking_family(std::move(so_far_));
     if (!order) return refused(order.error());
-    so_far_.order = *order;
-    so_far_.login = std::move(found);
-    return std::variant<checking_account, revoking_family, refusal>(std::in_place_type<checking_account>,
-                                                                    std::move(so_far_));
+    return std::variant<checking_account, revoking_family, refusal>(std::in_place_type<checking_account>, so_far_,
+                                                                    *std::move(found), *order);
 }
 
 inline result<sealing_successor, refusal> checking_account::with(account_standing standing) && {
     if (standing == account_standing::denied) return unexpected(refused(reason::account_denied));
     auto scope = judge_scope(so_far_);
     if (!scope) return unexpected(refused(scope.error()));
-    so_far_.scope = std::move(*scope);
-    return std::move(so_far_);
+    return result<sealing_successor, refusal>(std::in_place, std::move(so_far_), std::move(*scope));
 }
 
 /// RFC 6749 6: "If a new refresh token is issued, the refresh token scope MUST be identical to that of the refresh
 /// token included by the client in the request." It is: both name one family, and a family's scope never changes.
 inline minting_tokens sealing_successor::with(secret refresh_token) && {
-    so_far_.refresh_token = std::move(refresh_token);
-    return std::move(so_far_);
+    return {std::move(so_far_), std::move(refresh_token)};
 }
 
 inline writing_generation minting_tokens::with(minted_tokens minted) && {
-    so_far_.minted = std::move(minted);
-    return std::move(so_far_);
+    return {std::move(so_far_), std::move(minted)};
 }
 
 inline std::variant<token_response, reloading_grant, refusal>
@@ -4413,7 +4420,7 @@ inline result<writing_generation, refusal> reloading_grant::with(std::optional<g
 /// `unauthorized_client` for a client that may not use this grant (R30)
 inline result<opening_token, refusal> begin(const refresh_request& request, const policy& rules, instant now) {
     if (!request.client->may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
-    return progress(request, rules, now);
+    return started(request, rules, now);
 }
 
 } // namespace regrant::inline v0::refresh_flow
