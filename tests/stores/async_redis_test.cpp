@@ -252,6 +252,13 @@ TEST_CASE("scripts that a server has forgotten are taught again by those who awa
     }
 }
 
+TEST_CASE("a connection that is cut amid a user's awaited logins is an outage, or nothing is missed (R45, R50, R51)") {
+    const std::string url = environment("REGRANT_REDIS");
+    cutting_proxy proxy(raw_server(url).address().port);
+    waited_scene through("redis://127.0.0.1:" + std::to_string(proxy.port()), {.connections = 1}), direct(url);
+    cut_amid_a_users_logins(proxy, through.waited, direct.waited);
+}
+
 TEST_CASE("a key on its way between two servers of a cluster is followed by those who await it") {
     waited_scene at(environment("REGRANT_REDIS_CLUSTER"));
     operator_of_cluster cluster;

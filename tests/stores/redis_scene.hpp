@@ -7,6 +7,9 @@
 #include <regrant/detail/redis_node.hpp>
 #include <regrant/token_store.hpp>
 
+#include "cutting_proxy.hpp"
+#include "scene.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -145,6 +148,40 @@ template <class Store> grant found(Store& store, const row_key& key) {
 template <class Store>
 bool advanced(Store& store, const row_key& key, std::uint32_t from, std::uint32_t to, instant now = current_time()) {
     return good(store.advance(key, generation{from}, generation{to}, now)) == advance_outcome::advanced;
+}
+
+/// A user's logins are listed and ended while the connection is cut, at every so many bytes of the answers.
+/// \param through  a store behind the proxy
+/// \param direct   one that is not, on the same server
+template <class Through, class Direct> void cut_amid_a_users_logins(cutting_proxy& proxy, Through& through, Direct& direct) {
+    constexpr std::size_t logins = 12;
+    int outages = 0;
+    bool was_cut = true;
+    for (std::int64_t bytes = 0; was_cut; bytes += bytes / 2 + 1) {
+        CAPTURE(bytes);
+        const std::string subject = fresh_subject();
+        std::vector<grant> rows;
+        for (std::size_t i = 0; i != logins; ++i) rows.push_back(fresh_row(subject));
+        for (const grant& row : rows) CHECK(inserted(direct, row));
+
+        proxy.cut_after(bytes);
+        const auto listed = through.list_subject(subject);
+        CHECK((!listed || listed->size() == logins));
+        was_cut = proxy.has_cut();
+        proxy.cut_no_more();
+        CHECK(eventually([&] { return through.find(rows[0].key).has_value(); }));
+
+        proxy.cut_after(bytes);
+        bool ended = through.revoke_subject(subject).has_value();
+        was_cut = proxy.has_cut() || was_cut;
+        proxy.cut_no_more();
+        if (!ended) ++outages;
+        ended = ended || eventually([&] { return through.revoke_subject(subject).has_value(); });
+        CHECK(ended);
+        for (const grant& row : rows) CHECK(found(direct, row.key).state == revocation::revoked);
+    }
+    MESSAGE(outages << " outages");
+    CHECK(outages > 0);
 }
 
 /// The cluster's map, as an operator moves it.

@@ -382,6 +382,14 @@ TEST_CASE("revoke_subject ends all logins on servers that have forgotten the scr
     }
 }
 
+TEST_CASE("a connection that is cut amid a user's logins is an outage, or nothing is missed (R45, R50, R51)") {
+    const std::string url = environment("REGRANT_REDIS");
+    cutting_proxy proxy(raw_server(url).address().port);
+    redis_store through = opened("redis://127.0.0.1:" + std::to_string(proxy.port()), {.connections = 1});
+    redis_store direct = opened(url);
+    cut_amid_a_users_logins(proxy, through, direct);
+}
+
 TEST_CASE("a key on its way between two servers of a cluster is followed, and afterwards found at once") {
     redis_store store = opened(environment("REGRANT_REDIS_CLUSTER"));
     operator_of_cluster cluster;
