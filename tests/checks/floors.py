@@ -22,7 +22,7 @@ ROOMS = {
     "picojson*": ["detail/json.hpp"],
     "coroutine": ["detail/task.hpp", "async_*.hpp"],
     "sqlite3.h": ["detail/sqlite.hpp"],
-    "libpq-fe.h": ["detail/libpq.hpp"],
+    "libpq-fe.h": ["detail/libpq.hpp", "detail/libpq_options.hpp"],
     "hiredis/*": ["detail/hiredis.hpp"],
     "poll.h": ["detail/libpq*.hpp"],
     "sys/socket.h": ["detail/hiredis.hpp", "host/fastcgi.hpp", "host/pistache.hpp"],

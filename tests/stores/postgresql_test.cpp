@@ -442,6 +442,31 @@ TEST_CASE("somebody who listens and says nothing is given up at the timeout (R51
     close(silent);
 }
 
+TEST_CASE("where the first of several hosts is gone, a store is opened on the second (R51)") {
+    // Its queue is full, so that the kernel answers nobody: as a machine that is gone.
+    const int gone = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(bind(gone, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(listen(gone, 0) == 0);
+    REQUIRE(getsockname(gone, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    std::vector<int> queue;
+    for (int i = 0; i != 4; ++i) {
+        queue.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        (void)connect(queue.back(), reinterpret_cast<const sockaddr*>(&address), size);
+    }
+    const std::string at = fresh_schema(), port = std::to_string(ntohs(address.sin_port));
+    const std::size_t there = at.find("port=") + 5;
+    const std::string both = at + " host=127.0.0.1,127.0.0.1 port=" + port + "," +
+                             at.substr(there, at.find(' ', there) - there);
+    const auto took = time_of([&] { CHECK(is_inserted(opened(both, impatient(3s)).insert(row_of(1)))); });
+    CHECK(took >= 1s);
+    for (const int each : queue) close(each);
+    close(gone);
+}
+
 TEST_CASE("a standby is refused, and of several hosts the primary is found") {
     for (const char* asked : {"", " target_session_attrs=any"}) {
         const auto store = postgresql_store::open(standby() + asked);
@@ -592,25 +617,25 @@ TEST_CASE("the store's promises do not hang on the server's defaults (R44, R47)"
     CHECK(is_ever("t", [&] { CHECK(hasty.revoke(key_of(1)).has_value()); }));
 }
 
-TEST_CASE("a revoke is answered when a named standby has it, and not when somebody cancels that wait (R44)") {
-    const std::string schema = fresh_schema();
-    raw_connection raw;
-    const auto name_standbys = [&](const std::string& names) {
+namespace {
+
+/// Which standbys a commit waits for.
+struct synchronous_standbys {
+    // Left behind, it would make every later test wait.
+    ~synchronous_standbys() {
+        raw.ask("ALTER SYSTEM RESET synchronous_standby_names");
+        raw.ask("SELECT pg_reload_conf()");
+    }
+    void name(const std::string& names) {
         raw.run("ALTER SYSTEM SET synchronous_standby_names = '" + names + "'");
         raw.run("SELECT pg_reload_conf()");
         CHECK(eventually([&] { return raw.run("SHOW synchronous_standby_names") == names; }));
-    };
-    // Left behind, it would make every later test wait.
-    const std::unique_ptr<raw_connection, void (*)(raw_connection*)> last(&raw, [](raw_connection* by) {
-        by->ask("ALTER SYSTEM RESET synchronous_standby_names");
-        by->ask("SELECT pg_reload_conf()");
-    });
-    auto store = opened(schema, impatient(800ms));
-    auto hasty = opened(schema, relaxed());
-    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(store.insert(row_of(i))));
-    name_standbys("nobody");
-    // The server's processes hear of it one after another.
-    CHECK(eventually([&] { return !store.revoke(key_of(1)).has_value(); }));
+    }
+    raw_connection raw;
+};
+
+/// What comes of an act while an operator cancels all waits for a standby.
+template <class Act> auto with_waits_cancelled(Act act) {
     std::atomic<bool> done{false};
     raw_connection other;
     std::thread cancels([&] {
@@ -619,24 +644,58 @@ TEST_CASE("a revoke is answered when a named standby has it, and not when somebo
             std::this_thread::sleep_for(20ms);
         }
     });
-    const auto cancelled = store.revoke(key_of(2));
+    auto came_of_it = act();
     done = true;
     cancels.join();
+    return came_of_it;
+}
+
+/// Whether a row is revoked on the standby's disk; it is seen there a little later.
+bool is_revoked_on_the_standby(const std::string& schema, const row_key& key) {
+    return eventually([&] {
+        raw_connection copy(standby() + schema.substr(server().size()));
+        return copy.ask("SELECT revoked FROM regrant_family WHERE row_key = " + hex_of(key)) == "t";
+    });
+}
+
+} // namespace
+
+TEST_CASE("a revoke is answered when a named standby has it, and not when somebody cancels that wait (R44)") {
+    const std::string schema = fresh_schema();
+    synchronous_standbys standbys;
+    auto store = opened(schema, impatient(800ms));
+    auto hasty = opened(schema, relaxed());
+    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(store.insert(row_of(i))));
+    standbys.name("nobody");
+    // The server's processes hear of it one after another.
+    CHECK(eventually([&] { return !store.revoke(key_of(1)).has_value(); }));
+    const auto cancelled = with_waits_cancelled([&] { return store.revoke(key_of(2)); });
     REQUIRE_FALSE(cancelled.has_value());
     CHECK(cancelled.error().detail.find("cancelled") != std::string::npos);
     CHECK(is_advanced(hasty.advance(key_of(3), generation{0}, generation{1}, noon)));
-    name_standbys("*");
+    standbys.name("*");
     CHECK(eventually([&] { return store.revoke(key_of(2)).has_value(); }));
-    // It is on the standby's disk, and seen there a little later.
-    const auto has_it = [&] {
-        raw_connection copy(standby() + schema.substr(server().size()));
-        return copy.ask("SELECT revoked FROM regrant_family WHERE row_key = " + hex_of(key_of(2))) == "t";
-    };
-    const bool arrived = eventually(has_it);
-    INFO("the primary wrote up to " << raw.run("SELECT pg_current_wal_flush_lsn()") << ", the standby has "
-                                    << raw_connection(standby()).run("SELECT pg_last_wal_receive_lsn()") << " and shows "
-                                    << raw_connection(standby()).run("SELECT pg_last_wal_replay_lsn()"));
-    CHECK(arrived);
+    CHECK(is_revoked_on_the_standby(schema, key_of(2)));
+}
+
+TEST_CASE("revoke_subject is answered when a named standby has it, however often it was tried before (R44, R45)") {
+    const std::string schema = fresh_schema();
+    synchronous_standbys standbys;
+    auto store = opened(schema, impatient(800ms));
+    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(store.insert(row_of(i, i == 1 ? "alice" : "carol"))));
+    standbys.name("nobody");
+    CHECK(eventually([&] { return !store.revoke(key_of(1)).has_value(); }));
+    // Now it stands on the primary's disk, and on no other.
+    CHECK_FALSE(with_waits_cancelled([&] { return store.revoke_subject("carol"); }).has_value());
+    REQUIRE(found(store, key_of(2)).state == revocation::revoked);
+    CHECK_FALSE(store.revoke_subject("carol").has_value());
+    standbys.name("*");
+    result<std::size_t, outage> ended = unexpected(outage{});
+    CHECK(eventually([&] { return (ended = store.revoke_subject("carol")).has_value(); }));
+    // They were ended before; what they were is what counts.
+    CHECK(*ended == 0);
+    CHECK(is_revoked_on_the_standby(schema, key_of(2)));
+    CHECK(is_revoked_on_the_standby(schema, key_of(3)));
 }
 
 TEST_CASE("the victim of a deadlock, which nothing was done for, is asked again (R44)") {

@@ -7,7 +7,7 @@
 #include "../error.hpp"
 #include "../lineage.hpp"
 #include "../result.hpp"
-#include "../secret.hpp"
+#include "libpq_options.hpp"
 
 #include <libpq-fe.h>
 #include <fcntl.h>
@@ -24,18 +24,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace regrant::inline v0::detail {
 
 struct libpq_free {
     void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
     void operator()(PGresult* rows) const noexcept { PQclear(rows); }
-    void operator()(PQconninfoOption* first) const noexcept {
-        for (PQconninfoOption* each = first; each->keyword != nullptr; ++each)
-            if (each->val != nullptr) wipe(each->val, std::strlen(each->val));
-        PQconninfoFree(first);
-    }
 };
 
 /// libpq's words without the line's end.
@@ -46,69 +40,6 @@ inline std::string libpq_words(const char* message) {
         if (each == '\n') each = ' ';
     return words;
 }
-
-/// A connection string taken apart, with defaults of ours where it is silent.
-class libpq_options {
-public:
-    /// libpq quotes what it cannot read, and that may be a piece of a password; so its words are never passed on.
-    static result<libpq_options, setup_error> parse(const std::string& text, std::chrono::milliseconds timeout) {
-        const auto refuse = [](const char* why) { return unexpected(setup_error{why}); };
-        if (text.find('\0') != text.npos) return refuse("the connection string holds a NUL");
-        char* why = nullptr;
-        const std::unique_ptr<PQconninfoOption, libpq_free> parsed(PQconninfoParse(text.c_str(), &why));
-        if (why != nullptr) {
-            wipe(why, std::strlen(why));
-            PQfreemem(why);
-        }
-        if (!parsed) return refuse("libpq cannot read the connection string");
-
-        const bool is_uri = text.starts_with("postgresql://") || text.starts_with("postgres://");
-        libpq_options read;
-        // A primary alone sees every earlier write; `primary` came with libpq 14.
-        const char* const session = PQlibVersion() >= 140000 ? "primary" : "read-write";
-        const std::string unanswered = std::to_string(std::max<std::int64_t>(timeout.count() / 2, 1));
-        for (const PQconninfoOption* each = parsed.get(); each->keyword != nullptr; ++each) {
-            const std::string_view keyword = each->keyword;
-            const std::string_view value = each->val == nullptr ? "" : each->val;
-            // A password that was not percent-encoded goes on in one of these, and would be quoted in messages.
-            const bool looks_wrong =
-                (is_uri && (keyword == "host" || keyword == "dbname") && value.find('@') != value.npos) ||
-                (keyword == "dbname" && value.find("://") != value.npos) ||
-                (keyword == "port" && value.find_first_not_of("0123456789, ") != value.npos);
-            if (looks_wrong)
-                return refuse("the connection string has a host, port or dbname that makes no sense; in a URI the "
-                              "user and the password are percent-encoded");
-            if (each->val != nullptr) read.add(keyword, value);
-            else if (keyword == "target_session_attrs") read.add(keyword, session);
-            else if (keyword == "fallback_application_name") read.add(keyword, "regrant");
-            else if (keyword == "tcp_user_timeout") read.add(keyword, unanswered);
-            else if (keyword == "keepalives_idle") read.add(keyword, "30");
-            else if (keyword == "keepalives_interval") read.add(keyword, "10");
-            else if (keyword == "keepalives_count") read.add(keyword, "3");
-        }
-        return read;
-    }
-
-    PGconn* begin_connecting() const {
-        std::vector<const char*> keywords, values;
-        for (std::size_t i = 0; i != keywords_.size(); ++i) {
-            keywords.push_back(keywords_[i].c_str());
-            values.push_back(values_[i].reveal().data());
-        }
-        keywords.push_back(nullptr);
-        values.push_back(nullptr);
-        return PQconnectStartParams(keywords.data(), values.data(), 0);
-    }
-
-private:
-    void add(std::string_view keyword, std::string_view value) {
-        keywords_.emplace_back(keyword);
-        values_.emplace_back(value);
-        values_.back().append(std::string_view("\0", 1));
-    }
-    std::vector<std::string> keywords_;
-    std::vector<secret> values_;
-};
 
 /// The values of one statement in order, as PostgreSQL's binary format has them. What is bound outlives them.
 class libpq_values {

@@ -78,11 +78,16 @@ inline constexpr postgresql_query postgresql_hasty_advance{
     "regrant_hasty_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
                              "WHERE row_key = $3 AND generation = $4 AND NOT revoked "
                              "AND set_config('synchronous_commit', 'off', true) = 'off'"};
-// Writes also where the row is revoked already, so that each answer waits until it is durable.
+// These two write also where a row is revoked already, so that each answer waits until it is durable: somebody may have
+// seen an outage while this server's commit stood, and its standby's did not.
 inline constexpr postgresql_query postgresql_revoke{"regrant_revoke",
                                                "UPDATE regrant_family SET revoked = true WHERE row_key = $1"};
+/// Counts those that lived.
 inline constexpr postgresql_query postgresql_revoke_subject{
-    "regrant_revoke_subject", "UPDATE regrant_family SET revoked = true WHERE subject = $1 AND NOT revoked"};
+    "regrant_revoke_subject",
+    "WITH seen AS MATERIALIZED (SELECT row_key, revoked FROM regrant_family WHERE subject = $1 ORDER BY row_key "
+    "FOR UPDATE), ended AS (UPDATE regrant_family AS row SET revoked = true FROM seen "
+    "WHERE row.row_key = seen.row_key RETURNING seen.revoked) SELECT count(*) FROM ended WHERE NOT revoked"};
 inline constexpr postgresql_query postgresql_list_subject{
     "regrant_list_subject", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
                             "client_id, subject, scope, audience, confirmation FROM regrant_family WHERE subject = $1"};
@@ -154,10 +159,12 @@ inline result<std::vector<grant>, outage> read_all(const result<libpq_rows, outa
     return all;
 }
 
-/// How many rows a write changed.
-inline result<std::size_t, outage> read_changed(const result<libpq_rows, outage>& rows) {
+/// How many rows a write says that it ended.
+inline result<std::size_t, outage> read_ended(const result<libpq_rows, outage>& rows) {
     if (!rows) return unexpected(rows.error());
-    return rows->changed();
+    const auto count = rows->size() == 1 ? rows->number(0, 0) : std::nullopt;
+    if (!count || *count < 0) return unexpected(outage{"PostgreSQL: the answer to a revoke is no number"});
+    return static_cast<std::size_t>(*count);
 }
 
 inline result<insert_outcome, outage> read_inserted(const result<libpq_rows, outage>& rows) {

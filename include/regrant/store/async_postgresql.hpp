@@ -196,7 +196,7 @@ public:
 
     answer<std::size_t> revoke_subject(std::string_view subject) {
         detail::libpq_values values;
-        co_return detail::read_changed(co_await call(detail::postgresql_revoke_subject, values.bind(subject)));
+        co_return detail::read_ended(co_await call(detail::postgresql_revoke_subject, values.bind(subject)));
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.

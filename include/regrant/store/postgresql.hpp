@@ -75,7 +75,8 @@ struct postgresql_settings {
 /// made UNLOGGED.
 ///
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
-/// connection is opened, and of several hosts the primary is found. A pooler in between must pool sessions, not
+/// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
+/// timeout, one that takes the connection and hangs all of it. A pooler in between must pool sessions, not
 /// transactions. After a failed call its connection is closed. While no connection can be had, calls fail at once,
 /// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
 /// that is quick to give up.
@@ -89,7 +90,7 @@ struct postgresql_settings {
 /// Call `reap` now and then, from one server. Open a store after a `fork`, not before.
 class postgresql_store {
 public:
-    /// Connects, makes the tables where there are none, and prepares.
+    /// Connects, makes the tables where there are none, and prepares; within twice the timeout.
     ///
     /// \param connection_string  `host=... dbname=...` or `postgresql://...`; what it leaves out is libpq's default
     /// \par Errors
@@ -110,13 +111,15 @@ public:
         if (!options) return refuse(options.error().message);
 
         auto made = std::make_unique<shared>(settings, *std::move(options));
-        const auto until = made->deadline();
         {
             // The pool's connections are prepared, and there may be no table yet to prepare them for.
+            const auto until = made->deadline();
             detail::libpq_connection first;
             if (const auto ready = made->connect(first, until); !ready) return refuse(ready.error().detail);
             if (const auto why = detail::make_or_check_schema(first, until)) return refuse(*why);
         }
+        // With time of its own: where the first of several hosts is gone, each connection waits for that.
+        const auto until = made->deadline();
         auto first = made->pool.take(until, until);
         if (!first) return refuse(first.error().detail);
         first->keep();
@@ -150,7 +153,7 @@ public:
 
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         detail::libpq_values values;
-        return detail::read_changed(call(detail::postgresql_revoke_subject, values.bind(subject)));
+        return detail::read_ended(call(detail::postgresql_revoke_subject, values.bind(subject)));
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
