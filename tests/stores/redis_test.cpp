@@ -751,6 +751,10 @@ TEST_CASE("a wrong password, a missing right, a replica, eviction or no file: th
         CHECK(says(why_not(root), "noeviction"));
         CHECK(says(why_not(root, {.durability = redis_durability::unchecked}), "noeviction"));
         tell({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+        tell({"CONFIG", "SET", "no-appendfsync-on-rewrite", "yes"});
+        CHECK(says(why_not(root), "set no-appendfsync-on-rewrite no"));
+        (void)opened(root, {.durability = redis_durability::everysec});
+        tell({"CONFIG", "SET", "no-appendfsync-on-rewrite", "no"});
         tell({"CONFIG", "SET", "appendonly", "no"});
         CHECK(says(why_not(root), "set appendonly yes"));
         CHECK(says(why_not(root, {.durability = redis_durability::everysec}), "set appendonly yes"));

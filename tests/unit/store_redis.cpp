@@ -53,7 +53,8 @@ TEST_CASE("a row is packed into bytes that give it back whole, and damaged ones 
     for (std::size_t size = 0; size != bytes.size(); ++size)
         CHECK(!detail::redis_unpack(row.key, std::string_view(bytes).substr(0, size)).has_value());
     CHECK(!detail::redis_unpack(row.key, bytes + "x").has_value());
-    for (const std::size_t at : {0U, 1U, 14U}) {
+    // Layout, state, rotation; and times that are none: used_at, issued_at, expires_at, auth_time.
+    for (const std::size_t at : {0U, 1U, 14U, 6U, 15U, 23U, 31U}) {
         std::string broken = bytes;
         broken[at] = 'x';
         CHECK(!detail::redis_unpack(row.key, broken).has_value());

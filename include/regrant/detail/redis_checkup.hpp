@@ -40,6 +40,7 @@ public:
         file_ = redis_file::appended;
         synced_ = ask({"CONFIG", "GET", "appendfsync"});
         if (synced_ == "always") file_ = redis_file::synced;
+        rests_ = ask({"CONFIG", "GET", "no-appendfsync-on-rewrite"}) == "yes";
     }
 
     /// What speaks against any use of it.
@@ -47,6 +48,8 @@ public:
     redis_file file() const noexcept { return file_; }
     /// Whether it told how often its file is synced.
     bool told_when_it_syncs() const noexcept { return synced_.has_value(); }
+    /// Whether it syncs nothing while it rewrites its file or writes a snapshot.
+    bool rests_while_it_rewrites() const noexcept { return rests_; }
     /// The server's last refusal.
     const std::string& why() const noexcept { return why_; }
 
@@ -71,6 +74,7 @@ private:
     std::optional<std::string> fault_, synced_;
     std::string why_;
     redis_file file_ = redis_file::unknown;
+    bool rests_ = false;
 };
 
 } // namespace regrant::inline v0::detail

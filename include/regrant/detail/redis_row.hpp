@@ -72,6 +72,10 @@ inline std::optional<grant> redis_unpack(const row_key& key, std::string_view by
         return read;
     };
     const auto time = [&](std::size_t at) { return static_cast<std::int64_t>(number(at, 8)); };
+    // 2^53 is far beyond any login and leaves room to add a lifetime.
+    const auto is_time = [](std::int64_t at) { return at >= -(std::int64_t{1} << 53) && at <= std::int64_t{1} << 53; };
+    if (!is_time(time(6)) || !is_time(time(15)) || !is_time(time(23))) return std::nullopt;
+    if (time(31) != redis_no_auth_time && !is_time(time(31))) return std::nullopt;
     std::array<std::string_view, 5> texts;
     std::size_t at = redis_row_numbers_bytes;
     for (std::string_view& text : texts) {

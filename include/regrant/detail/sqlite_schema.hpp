@@ -50,6 +50,8 @@ inline constexpr char sqlite_schema[] =
     "CREATE INDEX family_by_expires_at ON family (expires_at);\n"
     "PRAGMA application_id = 1382502004;\n"
     "PRAGMA user_version = 1;\n";
+/// Writes what stands in every version's file already: a commit that changes nothing.
+inline constexpr char sqlite_mark[] = "PRAGMA application_id = 1382502004";
 static_assert(sqlite_application_id == 1382502004 && sqlite_schema_version == 1);
 
 enum sqlite_query : std::size_t {

@@ -33,7 +33,8 @@ namespace regrant::inline v0 {
 
 /// What `redis_store::open` demands of every server, for the sake of the revokes it acknowledges.
 enum class redis_durability : std::uint8_t {
-    /// `appendonly yes` with `appendfsync always`: what was answered is in a file that was synced.
+    /// `appendonly yes` with `appendfsync always` and `no-appendfsync-on-rewrite no`: what was answered is in a file
+    /// that was synced.
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
@@ -246,6 +247,8 @@ private:
             return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
         if (wanted == always && seen.file() != detail::redis_file::synced)
             return lacks("a power failure makes it forget revokes: set appendfsync always");
+        if (wanted == always && seen.rests_while_it_rewrites())
+            return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
         if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
         for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
             auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});

@@ -865,6 +865,10 @@ inline std::optional<grant> redis_unpack(const row_key& key, std::string_view by
         return read;
     };
     const auto time = [&](std::size_t at) { return static_cast<std::int64_t>(number(at, 8)); };
+    // 2^53 is far beyond any login and leaves room to add a lifetime.
+    const auto is_time = [](std::int64_t at) { return at >= -(std::int64_t{1} << 53) && at <= std::int64_t{1} << 53; };
+    if (!is_time(time(6)) || !is_time(time(15)) || !is_time(time(23))) return std::nullopt;
+    if (time(31) != redis_no_auth_time && !is_time(time(31))) return std::nullopt;
     std::array<std::string_view, 5> texts;
     std::size_t at = redis_row_numbers_bytes;
     for (std::string_view& text : texts) {
@@ -1648,6 +1652,7 @@ public:
         file_ = redis_file::appended;
         synced_ = ask({"CONFIG", "GET", "appendfsync"});
         if (synced_ == "always") file_ = redis_file::synced;
+        rests_ = ask({"CONFIG", "GET", "no-appendfsync-on-rewrite"}) == "yes";
     }
 
     /// What speaks against any use of it.
@@ -1655,6 +1660,8 @@ public:
     redis_file file() const noexcept { return file_; }
     /// Whether it told how often its file is synced.
     bool told_when_it_syncs() const noexcept { return synced_.has_value(); }
+    /// Whether it syncs nothing while it rewrites its file or writes a snapshot.
+    bool rests_while_it_rewrites() const noexcept { return rests_; }
     /// The server's last refusal.
     const std::string& why() const noexcept { return why_; }
 
@@ -1679,6 +1686,7 @@ private:
     std::optional<std::string> fault_, synced_;
     std::string why_;
     redis_file file_ = redis_file::unknown;
+    bool rests_ = false;
 };
 
 } // namespace regrant::inline v0::detail
@@ -1694,7 +1702,8 @@ namespace regrant::inline v0 {
 
 /// What `redis_store::open` demands of every server, for the sake of the revokes it acknowledges.
 enum class redis_durability : std::uint8_t {
-    /// `appendonly yes` with `appendfsync always`: what was answered is in a file that was synced.
+    /// `appendonly yes` with `appendfsync always` and `no-appendfsync-on-rewrite no`: what was answered is in a file
+    /// that was synced.
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
@@ -1907,6 +1916,8 @@ private:
             return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
         if (wanted == always && seen.file() != detail::redis_file::synced)
             return lacks("a power failure makes it forget revokes: set appendfsync always");
+        if (wanted == always && seen.rests_while_it_rewrites())
+            return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
         if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
         for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
             auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});

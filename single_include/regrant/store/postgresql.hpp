@@ -161,40 +161,18 @@ private:
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
 
-#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
-#define REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ_OPTIONS
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ_OPTIONS
 
-// regrant/detail/libpq.hpp - the one room where libpq lives.
+// regrant/detail/libpq_options.hpp - a connection string of libpq, taken apart.
 
 #include <libpq-fe.h>
-#include <fcntl.h>
-#include <poll.h>
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
 namespace regrant::inline v0::detail {
-
-struct libpq_free {
-    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
-    void operator()(PGresult* rows) const noexcept { PQclear(rows); }
-    void operator()(PQconninfoOption* first) const noexcept {
-        for (PQconninfoOption* each = first; each->keyword != nullptr; ++each)
-            if (each->val != nullptr) wipe(each->val, std::strlen(each->val));
-        PQconninfoFree(first);
-    }
-};
-
-/// libpq's words without the line's end.
-inline std::string libpq_words(const char* message) {
-    std::string words = message == nullptr ? "" : message;
-    while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.pop_back();
-    for (char& each : words)
-        if (each == '\n') each = ' ';
-    return words;
-}
 
 /// A connection string taken apart, with defaults of ours where it is silent.
 class libpq_options {
@@ -204,7 +182,7 @@ public:
         const auto refuse = [](const char* why) { return unexpected(setup_error{why}); };
         if (text.find('\0') != text.npos) return refuse("the connection string holds a NUL");
         char* why = nullptr;
-        const std::unique_ptr<PQconninfoOption, libpq_free> parsed(PQconninfoParse(text.c_str(), &why));
+        const std::unique_ptr<PQconninfoOption, free> parsed(PQconninfoParse(text.c_str(), &why));
         if (why != nullptr) {
             wipe(why, std::strlen(why));
             PQfreemem(why);
@@ -215,7 +193,12 @@ public:
         libpq_options read;
         // A primary alone sees every earlier write; `primary` came with libpq 14.
         const char* const session = PQlibVersion() >= 140000 ? "primary" : "read-write";
-        const std::string unanswered = std::to_string(std::max<std::int64_t>(timeout.count() / 2, 1));
+        // Whichever of the hosts is there, those before it that are not leave time to reach it.
+        std::int64_t hosts = 1;
+        for (const PQconninfoOption* each = parsed.get(); each->keyword != nullptr; ++each)
+            if (each->val != nullptr && std::string_view(each->keyword).starts_with("host"))
+                hosts = (std::max)(hosts, 1 + std::count(each->val, each->val + std::strlen(each->val), ','));
+        const std::string unanswered = std::to_string((std::max)(timeout.count() / (hosts + 1), std::int64_t{1}));
         for (const PQconninfoOption* each = parsed.get(); each->keyword != nullptr; ++each) {
             const std::string_view keyword = each->keyword;
             const std::string_view value = each->val == nullptr ? "" : each->val;
@@ -250,6 +233,13 @@ public:
     }
 
 private:
+    struct free {
+        void operator()(PQconninfoOption* first) const noexcept {
+            for (PQconninfoOption* each = first; each->keyword != nullptr; ++each)
+                if (each->val != nullptr) wipe(each->val, std::strlen(each->val));
+            PQconninfoFree(first);
+        }
+    };
     void add(std::string_view keyword, std::string_view value) {
         keywords_.emplace_back(keyword);
         values_.emplace_back(value);
@@ -258,6 +248,36 @@ private:
     std::vector<std::string> keywords_;
     std::vector<secret> values_;
 };
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ_OPTIONS
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
+
+// regrant/detail/libpq.hpp - the one room where libpq lives.
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <array>
+
+namespace regrant::inline v0::detail {
+
+struct libpq_free {
+    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+    void operator()(PGresult* rows) const noexcept { PQclear(rows); }
+};
+
+/// libpq's words without the line's end.
+inline std::string libpq_words(const char* message) {
+    std::string words = message == nullptr ? "" : message;
+    while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.pop_back();
+    for (char& each : words)
+        if (each == '\n') each = ' ';
+    return words;
+}
 
 /// The values of one statement in order, as PostgreSQL's binary format has them. What is bound outlives them.
 class libpq_values {
@@ -599,11 +619,16 @@ inline constexpr postgresql_query postgresql_hasty_advance{
     "regrant_hasty_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
                              "WHERE row_key = $3 AND generation = $4 AND NOT revoked "
                              "AND set_config('synchronous_commit', 'off', true) = 'off'"};
-// Writes also where the row is revoked already, so that each answer waits until it is durable.
+// These two write also where a row is revoked already, so that each answer waits until it is durable: somebody may have
+// seen an outage while this server's commit stood, and its standby's did not.
 inline constexpr postgresql_query postgresql_revoke{"regrant_revoke",
                                                "UPDATE regrant_family SET revoked = true WHERE row_key = $1"};
+/// Counts those that lived.
 inline constexpr postgresql_query postgresql_revoke_subject{
-    "regrant_revoke_subject", "UPDATE regrant_family SET revoked = true WHERE subject = $1 AND NOT revoked"};
+    "regrant_revoke_subject",
+    "WITH seen AS MATERIALIZED (SELECT row_key, revoked FROM regrant_family WHERE subject = $1 ORDER BY row_key "
+    "FOR UPDATE), ended AS (UPDATE regrant_family AS row SET revoked = true FROM seen "
+    "WHERE row.row_key = seen.row_key RETURNING seen.revoked) SELECT count(*) FROM ended WHERE NOT revoked"};
 inline constexpr postgresql_query postgresql_list_subject{
     "regrant_list_subject", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
                             "client_id, subject, scope, audience, confirmation FROM regrant_family WHERE subject = $1"};
@@ -675,10 +700,12 @@ inline result<std::vector<grant>, outage> read_all(const result<libpq_rows, outa
     return all;
 }
 
-/// How many rows a write changed.
-inline result<std::size_t, outage> read_changed(const result<libpq_rows, outage>& rows) {
+/// How many rows a write says that it ended.
+inline result<std::size_t, outage> read_ended(const result<libpq_rows, outage>& rows) {
     if (!rows) return unexpected(rows.error());
-    return rows->changed();
+    const auto count = rows->size() == 1 ? rows->number(0, 0) : std::nullopt;
+    if (!count || *count < 0) return unexpected(outage{"PostgreSQL: the answer to a revoke is no number"});
+    return static_cast<std::size_t>(*count);
 }
 
 inline result<insert_outcome, outage> read_inserted(const result<libpq_rows, outage>& rows) {
@@ -815,7 +842,8 @@ struct postgresql_settings {
 /// made UNLOGGED.
 ///
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
-/// connection is opened, and of several hosts the primary is found. A pooler in between must pool sessions, not
+/// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
+/// timeout, one that takes the connection and hangs all of it. A pooler in between must pool sessions, not
 /// transactions. After a failed call its connection is closed. While no connection can be had, calls fail at once,
 /// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
 /// that is quick to give up.
@@ -829,7 +857,7 @@ struct postgresql_settings {
 /// Call `reap` now and then, from one server. Open a store after a `fork`, not before.
 class postgresql_store {
 public:
-    /// Connects, makes the tables where there are none, and prepares.
+    /// Connects, makes the tables where there are none, and prepares; within twice the timeout.
     ///
     /// \param connection_string  `host=... dbname=...` or `postgresql://...`; what it leaves out is libpq's default
     /// \par Errors
@@ -850,13 +878,15 @@ public:
         if (!options) return refuse(options.error().message);
 
         auto made = std::make_unique<shared>(settings, *std::move(options));
-        const auto until = made->deadline();
         {
             // The pool's connections are prepared, and there may be no table yet to prepare them for.
+            const auto until = made->deadline();
             detail::libpq_connection first;
             if (const auto ready = made->connect(first, until); !ready) return refuse(ready.error().detail);
             if (const auto why = detail::make_or_check_schema(first, until)) return refuse(*why);
         }
+        // With time of its own: where the first of several hosts is gone, each connection waits for that.
+        const auto until = made->deadline();
         auto first = made->pool.take(until, until);
         if (!first) return refuse(first.error().detail);
         first->keep();
@@ -890,7 +920,7 @@ public:
 
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         detail::libpq_values values;
-        return detail::read_changed(call(detail::postgresql_revoke_subject, values.bind(subject)));
+        return detail::read_ended(call(detail::postgresql_revoke_subject, values.bind(subject)));
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.

@@ -325,6 +325,8 @@ inline constexpr char sqlite_schema[] =
     "CREATE INDEX family_by_expires_at ON family (expires_at);\n"
     "PRAGMA application_id = 1382502004;\n"
     "PRAGMA user_version = 1;\n";
+/// Writes what stands in every version's file already: a commit that changes nothing.
+inline constexpr char sqlite_mark[] = "PRAGMA application_id = 1382502004";
 static_assert(sqlite_application_id == 1382502004 && sqlite_schema_version == 1);
 
 enum sqlite_query : std::size_t {
@@ -547,14 +549,13 @@ public:
 
     result<void, outage> revoke(const row_key& key) {
         auto call = writing(at_->writer, detail::sqlite_query_revoke);
-        // A row that is revoked already was seen so only after it had been synced.
-        if (const auto ended = call.bind(key).write(); !ended) return unexpected(ended.error());
+        if (const auto ended = committed(call.bind(key)); !ended) return unexpected(ended.error());
         return {};
     }
 
     result<std::size_t, outage> revoke_subject(std::string_view subject) {
         auto call = writing(at_->writer, detail::sqlite_query_revoke_subject);
-        return call.bind(subject).write();
+        return committed(call.bind(subject));
     }
 
     /// One damaged row makes it an outage: a page of logins that hides one would be worse.
@@ -603,6 +604,15 @@ private:
     };
 
     explicit sqlite_store(std::unique_ptr<connections> opened) noexcept : at_(std::move(opened)) {}
+
+    /// Ends rows. Where all of them are revoked already, that may stand unsynced in the log, written by a process that
+    /// died amid its commit: then another commit, of what is there, takes it to the disk before this is answered.
+    result<std::size_t, outage> committed(detail::sqlite_call& call) {
+        auto ended = call.write();
+        if (ended && *ended == 0 && !at_->writer.run(detail::sqlite_mark))
+            return unexpected(outage{at_->writer.message()});
+        return ended;
+    }
 
     detail::sqlite_call writing(detail::sqlite_connection& with, detail::sqlite_query query) {
         const auto until = at_->deadline();
