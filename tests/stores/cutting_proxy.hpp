@@ -83,7 +83,8 @@ private:
         std::array<char, 4096> part;
         if (waits[0].revents != 0) {
             const ssize_t got = ::read(client, part.data(), part.size());
-            if (got <= 0 || ::send(server, part.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) != got) return false;
+            if (got <= 0) return false;
+            if (::send(server, part.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) != got) return false;
         }
         if (waits[1].revents == 0) return true;
         const ssize_t got = ::read(server, part.data(), part.size());

@@ -153,7 +153,8 @@ bool advanced(Store& store, const row_key& key, std::uint32_t from, std::uint32_
 /// A user's logins are listed and ended while the connection is cut, at every so many bytes of the answers.
 /// \param through  a store behind the proxy
 /// \param direct   one that is not, on the same server
-template <class Through, class Direct> void cut_amid_a_users_logins(cutting_proxy& proxy, Through& through, Direct& direct) {
+template <class Through, class Direct>
+void cut_amid_a_users_logins(cutting_proxy& proxy, Through& through, Direct& direct) {
     constexpr std::size_t logins = 12;
     int outages = 0;
     bool was_cut = true;
