@@ -45,7 +45,7 @@ FRONTS = {"fastcgi": "nginx"}
 
 PREFIX = "regrant_host_"
 # What stands in tests/examples and is no host.
-OTHERS = {"server", "demo_service"}
+OTHERS = {"server", "demo_service", "quick_start"}
 
 
 # --- starting and stopping ---
