@@ -40,7 +40,8 @@ struct secret_settings {
     std::size_t remembered = 1024;
 };
 
-/// The dearest cost among the secrets of registered clients, for `secret_settings::decoy`.
+/// The dearest cost among the secrets of registered clients, for `secret_settings::decoy`. Ask before
+/// `client_list::make` takes the clients over.
 ///
 /// Where all slow hashes cost the same, unknown and known clients take the same time; where they differ, a wrong secret
 /// of a client with a cheaper one shows by its time that the client is known.

@@ -48,6 +48,11 @@ concept can_match_slowly = requires(Hooks& hooks, const secret_check& check, con
 };
 
 /// A host that looks at nothing. A host's own type writes the members it wants.
+///
+/// One with a slip in its signature does not compile. One whose name is misspelt is nobody's, and passed over; so say
+/// which you mean:
+///
+///     static_assert(regrant::can_check_account<my_hooks>);
 struct no_hooks {};
 
 namespace detail {

@@ -34,6 +34,10 @@ private:
 };
 
 /// The times a refresh token lives by, as the operator writes them down; `policy` checks them.
+///
+///     auto policy = regrant::policy::make({.retry_window = std::chrono::seconds(20)});
+///     if (!policy) return fail(policy.error().message);
+///     regrant::endpoint_settings settings{.policy = *policy};
 struct policy_settings {
     /// A family nobody refreshed for so long is dead (R42); where it exceeds the absolute limit, the lower holds.
     std::chrono::seconds idle_lifetime = std::chrono::days(30);

@@ -187,6 +187,10 @@ private:
 /// `not_before` (seconds since 1970), `lenient_basic`, and `client_secret_hash`: as `client_secret`, but hashed already
 /// (`parse_secret_hash`; in an object `hash` instead of `secret`), so that the file holds no secret.
 ///
+/// Required are `client_id`, `scope`, and one of `client_secret` and `client_secret_hash` unless the method is `none`,
+/// which has neither. `token_endpoint_auth_method` is `client_secret_basic` when omitted, so a client that sends its
+/// secret in the body says `client_secret_post`; `grant_types` is `["refresh_token"]`, `rotate` is true.
+///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
 /// \par Errors
 /// text that is not one JSON array; a registration that makes no sense, by its client's name

@@ -143,9 +143,9 @@ public:
         return *answer;
     }
 
-    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    /// Goes on with another keyring, while requests are answered: each sees the one that it began with.
     ///
-    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// To roll over, first give all servers one that has the new key behind; then one that has it in front, which
     /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
     /// (R54).
     void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }

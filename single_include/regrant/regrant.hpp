@@ -1070,6 +1070,10 @@ private:
 };
 
 /// The times a refresh token lives by, as the operator writes them down; `policy` checks them.
+///
+///     auto policy = regrant::policy::make({.retry_window = std::chrono::seconds(20)});
+///     if (!policy) return fail(policy.error().message);
+///     regrant::endpoint_settings settings{.policy = *policy};
 struct policy_settings {
     /// A family nobody refreshed for so long is dead (R42); where it exceeds the absolute limit, the lower holds.
     std::chrono::seconds idle_lifetime = std::chrono::days(30);
@@ -3659,7 +3663,8 @@ struct secret_settings {
     std::size_t remembered = 1024;
 };
 
-/// The dearest cost among the secrets of registered clients, for `secret_settings::decoy`.
+/// The dearest cost among the secrets of registered clients, for `secret_settings::decoy`. Ask before
+/// `client_list::make` takes the clients over.
 ///
 /// Where all slow hashes cost the same, unknown and known clients take the same time; where they differ, a wrong secret
 /// of a client with a cheaper one shows by its time that the client is known.
@@ -4034,6 +4039,11 @@ concept can_match_slowly = requires(Hooks& hooks, const secret_check& check, con
 };
 
 /// A host that looks at nothing. A host's own type writes the members it wants.
+///
+/// One with a slip in its signature does not compile. One whose name is misspelt is nobody's, and passed over; so say
+/// which you mean:
+///
+///     static_assert(regrant::can_check_account<my_hooks>);
 struct no_hooks {};
 
 namespace detail {
@@ -4652,9 +4662,9 @@ public:
         return *answer;
     }
 
-    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    /// Goes on with another keyring, while requests are answered: each sees the one that it began with.
     ///
-    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// To roll over, first give all servers one that has the new key behind; then one that has it in front, which
     /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
     /// (R54).
     void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }
@@ -5344,9 +5354,9 @@ public:
         co_return *answer;
     }
 
-    /// Goes on with another ring, while requests are answered: each sees the ring that it began with.
+    /// Goes on with another keyring, while requests are answered: each sees the one that it began with.
     ///
-    /// To roll over, first give all servers a ring that has the new key behind; then one that has it in front, which
+    /// To roll over, first give all servers one that has the new key behind; then one that has it in front, which
     /// mints with it; and when the last family that the old key sealed has reached its absolute limit, one without that
     /// (R54).
     void replace_keyring(token_keyring keyring) { keys_.replace(std::move(keyring)); }
@@ -6602,6 +6612,10 @@ private:
 /// `token_endpoint_auth_method`, `scope`, `grant_types`, and of regrant's own `rotate`, `allowed_origins`, `audience`,
 /// `not_before` (seconds since 1970), `lenient_basic`, and `client_secret_hash`: as `client_secret`, but hashed already
 /// (`parse_secret_hash`; in an object `hash` instead of `secret`), so that the file holds no secret.
+///
+/// Required are `client_id`, `scope`, and one of `client_secret` and `client_secret_hash` unless the method is `none`,
+/// which has neither. `token_endpoint_auth_method` is `client_secret_basic` when omitted, so a client that sends its
+/// secret in the body says `client_secret_post`; `grant_types` is `["refresh_token"]`, `rotate` is true.
 ///
 /// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
 /// \par Errors

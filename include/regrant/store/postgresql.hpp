@@ -87,7 +87,8 @@ struct postgresql_settings {
 /// users and their clients, as bytes: `convert_from(subject, 'UTF8')` shows them as text.
 ///
 /// Transactions that stay open for long, of whatever other program, keep old versions of rows from being cleared away.
-/// Call `reap` now and then, from one server. Open a store after a `fork`, not before.
+/// Rows of dead logins stay until `reap` removes them: call it now and then, from one server. Open a store after
+/// a `fork`, not before.
 class postgresql_store {
 public:
     /// Connects, makes the tables where there are none, and prepares; within twice the timeout.

@@ -67,6 +67,8 @@ struct sqlite_settings {
 /// `policy_settings::not_before` to the time of the restore: everybody logs in again, and nobody stays in who had been
 /// thrown out. Nothing in the file is a token or can be made into one (R36); it names users and their clients.
 ///
+/// Rows of dead logins stay until `reap` removes them: call it now and then, from one process.
+///
 /// Open it after a `fork`, not before. With several processes use SQLite 3.51.3 or a distribution that has mended the
 /// "WAL-reset bug": before, two processes that write and checkpoint in one instant could damage the file. Within one
 /// process the queue of writers keeps them apart.
@@ -173,6 +175,8 @@ public:
         }
     }
 
+    /// Removes the rows past their `expires_at`; nothing else does. The file does not shrink, its pages are used again.
+    ///
     /// Works in small batches and rests after each as long as it took, so that writers of other processes, who look
     /// in from time to time, get their turn. An outage halfway leaves the rest for the next time.
     result<std::size_t, outage> reap(instant now) {

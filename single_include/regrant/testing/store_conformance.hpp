@@ -1685,6 +1685,7 @@ namespace regrant::inline v0 {
 /// - A text with a NUL byte, or one that is not UTF-8, need not be kept; but then `insert` refuses it with an outage.
 ///   It is never cut or mended: "alice" and "alice\0x" are two users.
 /// - A store that is awaited is checked through a wrapper that runs each call to its end.
+/// - It does not test durability: it never opens a store again. Kill a server amid refreshes for that.
 /// - It does not end a call that hangs. Races are tried, not proven: run it with more rounds, and under a load.
 /// - The OpenSSL library is needed: the refresh grant is the real one, its tokens too.
 ///
