@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
@@ -59,6 +61,10 @@ struct pool_scene {
     }
     template <class... Arguments> void spawn(Arguments... arguments) {
         asio::co_spawn(strand, borrow(arguments...), asio::detached);
+    }
+    /// One that may be cancelled.
+    template <class... Arguments> void spawn(asio::cancellation_signal& by, Arguments... arguments) {
+        asio::co_spawn(strand, borrow(arguments...), asio::bind_cancellation_slot(by.slot(), asio::detached));
     }
 
     int counted = 0, tries = 0;
@@ -135,6 +141,30 @@ TEST_CASE("a connection that is not kept, or has died, is closed, and whoever wa
     CHECK(at.counted == 1);
     at.pool.forget_idle();
     CHECK(at.counted == 0);
+}
+
+TEST_CASE("who is cancelled just when it is their turn leaves their place to others (R51)") {
+    asio::io_context context;
+    pool_scene at(context, 1);
+    for (int round = 0; round != 3; ++round) {
+        asio::cancellation_signal holding, waiting;
+        at.spawn(holding, 0, 1h);
+        at.spawn(waiting, 1, 1h);
+        while (at.served.empty() && context.run_one() != 0) {}
+        REQUIRE_FALSE(at.served.empty());
+        context.poll();
+        // The one gives up its connection, and so there is room for the other when it wakes.
+        holding.emit(asio::cancellation_type::terminal);
+        waiting.emit(asio::cancellation_type::terminal);
+        context.run();
+        context.restart();
+        CHECK(std::exchange(at.served, {}) == std::vector<int>{0});
+        CHECK(at.counted == 0);
+    }
+    at.spawn(2, 1ms, 10s);
+    context.run();
+    CHECK(at.served == std::vector<int>{2});
+    CHECK(at.failures.empty());
 }
 
 TEST_CASE("frames that are destroyed while they wait for a connection, hold or open one leave nothing behind") {

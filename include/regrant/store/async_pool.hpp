@@ -148,7 +148,6 @@ public:
             const bool is_resting = failures_ != 0 && now < next_try_;
             const bool has_room = is_next && open_ < most_ && (failures_ == 0 || !is_trying_);
             if (has_room && !is_resting) {
-                ++open_;
                 mine.reset();
                 co_return co_await open_one(until);
             }
@@ -195,8 +194,9 @@ private:
         }
     };
 
-    /// \pre it is counted as open
     answer<lease> open_one(clock::time_point until) {
+        // Counted here and not by the caller: where they were cancelled, `co_await` throws before it comes to this.
+        ++open_;
         is_trying_ = failures_ != 0;
         attempt one{*this};
         auto opened = co_await opener_(until);
