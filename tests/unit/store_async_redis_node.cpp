@@ -9,6 +9,7 @@
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -95,4 +96,32 @@ TEST_CASE("an awaited Redis answer may come whole, by name, cut off, or be no an
         asio::co_spawn(context, server.serve({each.says}), asio::detached);
         CHECK(ask(context, server.address(each.host), 5s) == each.gives);
     }
+}
+
+TEST_CASE("a name with two addresses that are silent is given up at the timeout, not once for each (R51)") {
+    asio::io_context context;
+    // One whose queue is full hears nobody.
+    tcp::acceptor full(context, tcp::v4());
+    full.bind({asio::ip::address_v4::loopback(), 0});
+    full.listen(0);
+    std::vector<tcp::socket> in_queue;
+    for (int i = 0; i != 8; ++i) {
+        in_queue.emplace_back(context);
+        in_queue.back().async_connect(full.local_endpoint(), [](auto) {});
+    }
+    context.run_for(200ms);
+
+    const detail::async_strand strand = asio::make_strand(asio::any_io_executor(context.get_executor()));
+    const auto at = std::make_shared<detail::timed_socket<tcp::socket>>(strand);
+    const std::vector<tcp::endpoint> both(2, full.local_endpoint());
+    std::optional<boost::system::error_code> ended;
+    at->limit(std::chrono::steady_clock::now() + 100ms);
+    asio::co_spawn(
+        strand,
+        [&]() -> asio::awaitable<void> { ended = co_await detail::connect_to_one_of(both, *at); }, asio::detached);
+    for (const auto until = std::chrono::steady_clock::now() + 20s; !ended && std::chrono::steady_clock::now() < until;)
+        context.run_one_for(1s);
+    CHECK(at->is_late());
+    REQUIRE(ended.has_value());
+    CHECK(*ended == asio::error::operation_aborted);
 }

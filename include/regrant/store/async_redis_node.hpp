@@ -37,6 +37,20 @@
 
 namespace regrant::inline v0::detail {
 
+/// Connects to the first of these endpoints that answers.
+///
+/// Boost (1.81) takes what the deadline cancels for the fault of one endpoint, and would wait for the next without end.
+template <class Endpoints>
+boost::asio::awaitable<boost::system::error_code>
+connect_to_one_of(const Endpoints& these, timed_socket<boost::asio::ip::tcp::socket>& from) {
+    using endpoint = boost::asio::ip::tcp::endpoint;
+    boost::system::error_code error;
+    co_await boost::asio::async_connect(
+        from.socket, these, [&from](const boost::system::error_code&, const endpoint&) { return !from.is_late(); },
+        boost::asio::redirect_error(boost::asio::use_awaitable, error));
+    co_return error;
+}
+
 /// A connection that coroutines wait for, one at a time. Whatever goes wrong closes it for good.
 ///
 /// hiredis only reads replies here: its own async API (0.14) connects without a deadline, looks names up while
@@ -98,9 +112,7 @@ private:
         const auto found = co_await resolver.async_resolve(
             to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
         if (error || at_->is_late()) co_return error;
-        co_await boost::asio::async_connect(at_->socket, found,
-                                            boost::asio::redirect_error(boost::asio::use_awaitable, error));
-        co_return error;
+        co_return co_await connect_to_one_of(found, *at_);
     }
 
     boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,
