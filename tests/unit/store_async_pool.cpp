@@ -40,8 +40,11 @@ struct pool_scene {
 
     fake_pool::answer<fake_pool::connection_ptr> open() {
         ++tries;
-        asio::steady_timer takes(strand, 5ms);
-        co_await takes.async_wait(asio::use_awaitable);
+        asio::steady_timer takes(strand, opening);
+        boost::system::error_code error;
+        if (tells) co_await takes.async_wait(asio::redirect_error(asio::use_awaitable, error));
+        else co_await takes.async_wait(asio::use_awaitable);
+        if (error) co_return unexpected(outage{error.message()});
         if (!works) co_return unexpected(outage{"nobody home"});
         co_return std::make_unique<fake_connection>(*alive);
     }
@@ -70,6 +73,9 @@ struct pool_scene {
     int counted = 0, tries = 0;
     int* alive = &counted;
     bool works = true;
+    std::chrono::milliseconds opening = 5ms;
+    /// Whether who is cancelled while opening one is told of an outage; else it throws.
+    bool tells = false;
     std::vector<int> served;
     std::vector<std::string> failures;
     detail::async_strand strand;
@@ -165,6 +171,35 @@ TEST_CASE("who is cancelled just when it is their turn leaves their place to oth
     context.run();
     CHECK(at.served == std::vector<int>{2});
     CHECK(at.failures.empty());
+}
+
+TEST_CASE("who goes away while a connection is opened for them is no failure of the server (R51)") {
+    for (const bool tells : {false, true}) {
+        CAPTURE(tells);
+        asio::io_context context;
+        pool_scene at(context, 2);
+        at.tells = tells;
+        at.opening = 1h;
+        for (int round = 0; round != 4; ++round) {
+            asio::cancellation_signal away;
+            at.spawn(away, 0, 1ms);
+            context.poll();
+            CHECK(at.tries == round + 1);
+            away.emit(asio::cancellation_type::terminal);
+            context.run();
+            context.restart();
+        }
+        CHECK(std::exchange(at.failures, {}).size() == (tells ? 4 : 0));
+        at.opening = 5ms;
+        at.spawn(1, 1ms);
+        at.spawn(2, 1ms);
+        context.poll();
+        // Both at once: after a failure one would try, later, and others fail meanwhile.
+        CHECK(at.tries == 6);
+        context.run();
+        CHECK(at.served.size() == 2);
+        CHECK(at.failures.empty());
+    }
 }
 
 TEST_CASE("frames that are destroyed while they wait for a connection, hold or open one leave nothing behind") {

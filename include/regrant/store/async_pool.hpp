@@ -8,10 +8,12 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -182,14 +184,16 @@ private:
         connection_ptr given;
     };
 
-    /// A connection that is being opened.
+    /// A connection that is being opened; what ends it without a failure or a connection has left the server untried.
     struct attempt {
         async_pool& in;
-        std::optional<std::string> failure = "memory ran out";
+        std::optional<std::string> failure{};
+        bool is_open = false;
         ~attempt() {
             in.is_trying_ = false;
+            if (!is_open) --in.open_;
             if (failure) in.note_failure(*std::move(failure));
-            else in.failures_ = 0;
+            else if (is_open) in.failures_ = 0;
             in.wake_all();
         }
     };
@@ -201,15 +205,16 @@ private:
         attempt one{*this};
         auto opened = co_await opener_(until);
         if (!opened) {
-            one.failure = opened.error().detail;
+            // That the caller went away says nothing about the server.
+            const auto caller = co_await boost::asio::this_coro::cancellation_state;
+            if (caller.cancelled() == boost::asio::cancellation_type::none) one.failure = opened.error().detail;
             co_return unexpected(std::move(opened).error());
         }
-        one.failure.reset();
+        one.is_open = true;
         co_return lease(*this, *std::move(opened));
     }
 
     void note_failure(std::string why) noexcept {
-        --open_;
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
         next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);
