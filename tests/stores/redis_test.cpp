@@ -550,6 +550,37 @@ TEST_CASE("a server that hangs is an outage when the time is up, and the call ma
     CHECK(found(store, row.key).current == generation{1});
 }
 
+TEST_CASE("all who wait for a connection to a server that dies are told so, not only those that it held up (R51)") {
+    server own("woken");
+    const detail::redis_access access{{}, 2, 1s};
+    detail::redis_node node(detail::redis_url::parse(own.url)->at, access);
+    constexpr auto timeout = 60s; // far more than a machine stands still for
+    std::vector<detail::redis_node::loan> held;
+    for (int i = 0; i != 2; ++i) {
+        auto taken = node.take(clock_type::now() + timeout);
+        REQUIRE(taken.has_value());
+        held.push_back(*std::move(taken));
+    }
+    const auto took = time_of([&] {
+        std::vector<std::thread> all;
+        for (int i = 0; i != 12; ++i)
+            all.emplace_back([&] { CHECK(!node.take(clock_type::now() + timeout).has_value()); });
+        std::this_thread::sleep_for(200ms);
+        own.kill();
+        for (auto& each : held) each->close();
+        held.clear();
+        for (std::thread& each : all) each.join();
+    });
+    CHECK(took < timeout / 2);
+}
+
+TEST_CASE("who comes too late to connect makes nobody else wait (R51)") {
+    const detail::redis_access access{{}, 2, 1s};
+    detail::redis_node node(raw_server(environment("REGRANT_REDIS")).address(), access);
+    CHECK(says(node.take(clock_type::now() - 1ms).error(), "no time was left"));
+    CHECK(node.take(clock_type::now() + 30s).has_value());
+}
+
 TEST_CASE("a port where nobody speaks Redis does not hold open up longer than the timeout") {
     const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in at{};

@@ -75,7 +75,11 @@ public:
         }
         // A server that could not be reached is left alone for a moment, so that calls fail fast meanwhile.
         const auto begun = std::chrono::steady_clock::now();
-        if (begun < try_after_) return unexpected(named(why_));
+        if (begun >= until || begun < try_after_) {
+            // Whoever is woken for a place and does not take it wakes the next.
+            freed_.notify_one();
+            return unexpected(named(begun >= until ? "no time was left to connect" : why_));
+        }
         ++open_;
         lock.unlock();
         loan fresh(*this, redis_connection());
