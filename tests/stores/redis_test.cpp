@@ -581,6 +581,32 @@ TEST_CASE("who comes too late to connect makes nobody else wait (R51)") {
     CHECK(node.take(clock_type::now() + 30s).has_value());
 }
 
+TEST_CASE("a call that comes too late costs no connection that is idle (R51)") {
+    raw_server raw(environment("REGRANT_REDIS"));
+    detail::redis_cluster cluster(raw.address(), {{}, 4, 1s}, {});
+    const auto borrow_all = [&] {
+        std::vector<detail::redis_node::loan> held;
+        for (int i = 0; i != 4; ++i) {
+            auto taken = cluster.routes().seed().take(clock_type::now() + 30s);
+            REQUIRE(taken.has_value());
+            held.push_back(*std::move(taken));
+        }
+    };
+    const auto accepted = [&] {
+        constexpr std::string_view name = "total_connections_received:";
+        const std::string told = raw({"INFO", "stats"});
+        return std::stol(told.substr(told.find(name) + name.size()));
+    };
+    borrow_all();
+    const long before = accepted();
+    std::vector<detail::redis_request> asked;
+    asked.push_back({"key", detail::redis_command({"GET", "key"})});
+    CHECK(says(cluster.ask(asked[0], clock_type::now()).error().detail, "no time was left"));
+    CHECK(says(cluster.ask_each(asked, clock_type::now()).front()->error().detail, "no time was left"));
+    borrow_all();
+    CHECK(accepted() == before);
+}
+
 TEST_CASE("a port where nobody speaks Redis does not hold open up longer than the timeout") {
     const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in at{};
