@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -200,6 +201,39 @@ TEST_CASE("who goes away while a connection is opened for them is no failure of 
         CHECK(at.served.size() == 2);
         CHECK(at.failures.empty());
     }
+}
+
+TEST_CASE("who comes to an awaited pool when their time is up costs it no connection and no rest (R51)") {
+    asio::io_context context;
+    pool_scene at(context, 1);
+    // Before there is one, and when one is idle.
+    for (int round = 0; round != 2; ++round) {
+        at.spawn(0, 1ms, -1ms);
+        at.spawn(1, 1ms);
+        context.run();
+        context.restart();
+        CHECK(std::exchange(at.served, {}) == std::vector<int>{1});
+        CHECK(std::exchange(at.failures, {}) == std::vector<std::string>{"no time was left"});
+    }
+    CHECK(at.tries == 1);
+}
+
+TEST_CASE("a connection that is handed on to who has no time left goes to the next who waits (R51)") {
+    asio::io_context context;
+    pool_scene at(context, 1);
+    at.spawn(0, 50ms);
+    context.poll();
+    at.spawn(1, 1ms, 500ms);
+    at.spawn(2, 1ms);
+    while (at.served.empty() && context.run_one() != 0) {}
+    context.poll();
+    // Both the first to wait and the connection's return are due when this thread goes on.
+    std::this_thread::sleep_for(600ms);
+    context.run();
+    CHECK(at.served == std::vector<int>{0, 2});
+    CHECK(at.failures == std::vector<std::string>{"every connection was in use for too long"});
+    CHECK(at.tries == 1);
+    CHECK(at.counted == 1);
 }
 
 TEST_CASE("frames that are destroyed while they wait for a connection, hold or open one leave nothing behind") {

@@ -137,6 +137,9 @@ public:
     answer<lease> take(clock::time_point patience, clock::time_point until) {
         std::optional<place_in_queue> mine;
         while (true) {
+            const auto now = clock::now();
+            // Not even one that is idle: used too late, it is closed.
+            if (now >= until) co_return unexpected(outage{mine ? all_in_use : "no time was left"});
             if (mine && mine->given) co_return lease(*this, std::move(mine->given));
             // Whoever comes later queues behind those who wait.
             const bool is_next = mine ? queue_.front() == &*mine : queue_.empty();
@@ -146,7 +149,6 @@ public:
                 idle_.pop_back();
                 if (taken->still_open()) co_return taken;
             }
-            const auto now = clock::now();
             const bool is_resting = failures_ != 0 && now < next_try_;
             const bool has_room = is_next && open_ < most_ && (failures_ == 0 || !is_trying_);
             if (has_room && !is_resting) {
@@ -154,7 +156,7 @@ public:
                 co_return co_await open_one(until);
             }
             if (is_resting && open_ == 0) co_return unexpected(outage{last_failure_});
-            if (now >= patience) co_return unexpected(outage{"every connection was in use for too long"});
+            if (now >= patience) co_return unexpected(outage{all_in_use});
             if (!mine) mine.emplace(*this);
             mine->bell.expires_at(has_room ? (std::min)(patience, next_try_) : patience);
             boost::system::error_code rung;
@@ -170,6 +172,8 @@ public:
     }
 
 private:
+    static constexpr const char* all_in_use = "every connection was in use for too long";
+
     /// Somebody who waits; gone from the queue when they are.
     struct place_in_queue {
         explicit place_in_queue(async_pool& pool) : in(pool), bell(pool.strand_) { in.queue_.push_back(this); }
@@ -177,7 +181,8 @@ private:
         place_in_queue& operator=(const place_in_queue&) = delete;
         ~place_in_queue() {
             std::erase(in.queue_, this);
-            in.ring_first();
+            if (given) in.take_back(std::move(given));
+            else in.ring_first();
         }
         async_pool& in;
         boost::asio::steady_timer bell;
