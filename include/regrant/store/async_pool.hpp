@@ -194,6 +194,7 @@ private:
         async_pool& in;
         std::optional<std::string> failure{};
         bool is_open = false;
+        void succeed() noexcept { is_open = true; }
         ~attempt() {
             in.is_trying_ = false;
             if (!is_open) --in.open_;
@@ -212,10 +213,10 @@ private:
         if (!opened) {
             // That the caller went away says nothing about the server.
             const auto caller = co_await boost::asio::this_coro::cancellation_state;
-            if (caller.cancelled() == boost::asio::cancellation_type::none) one.failure = opened.error().detail;
+            if (caller.cancelled() == boost::asio::cancellation_type::none) one.failure.emplace(opened.error().detail);
             co_return unexpected(std::move(opened).error());
         }
-        one.is_open = true;
+        one.succeed();
         co_return lease(*this, *std::move(opened));
     }
 
