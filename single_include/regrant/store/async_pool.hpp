@@ -15,10 +15,12 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -142,6 +144,9 @@ public:
     answer<lease> take(clock::time_point patience, clock::time_point until) {
         std::optional<place_in_queue> mine;
         while (true) {
+            const auto now = clock::now();
+            // Not even one that is idle: used too late, it is closed.
+            if (now >= until) co_return unexpected(outage{mine ? all_in_use : "no time was left"});
             if (mine && mine->given) co_return lease(*this, std::move(mine->given));
             // Whoever comes later queues behind those who wait.
             const bool is_next = mine ? queue_.front() == &*mine : queue_.empty();
@@ -151,16 +156,14 @@ public:
                 idle_.pop_back();
                 if (taken->still_open()) co_return taken;
             }
-            const auto now = clock::now();
             const bool is_resting = failures_ != 0 && now < next_try_;
             const bool has_room = is_next && open_ < most_ && (failures_ == 0 || !is_trying_);
             if (has_room && !is_resting) {
-                ++open_;
                 mine.reset();
                 co_return co_await open_one(until);
             }
             if (is_resting && open_ == 0) co_return unexpected(outage{last_failure_});
-            if (now >= patience) co_return unexpected(outage{"every connection was in use for too long"});
+            if (now >= patience) co_return unexpected(outage{all_in_use});
             if (!mine) mine.emplace(*this);
             mine->bell.expires_at(has_room ? (std::min)(patience, next_try_) : patience);
             boost::system::error_code rung;
@@ -176,6 +179,8 @@ public:
     }
 
 private:
+    static constexpr const char* all_in_use = "every connection was in use for too long";
+
     /// Somebody who waits; gone from the queue when they are.
     struct place_in_queue {
         explicit place_in_queue(async_pool& pool) : in(pool), bell(pool.strand_) { in.queue_.push_back(this); }
@@ -183,40 +188,46 @@ private:
         place_in_queue& operator=(const place_in_queue&) = delete;
         ~place_in_queue() {
             std::erase(in.queue_, this);
-            in.ring_first();
+            if (given) in.take_back(std::move(given));
+            else in.ring_first();
         }
         async_pool& in;
         boost::asio::steady_timer bell;
         connection_ptr given;
     };
 
-    /// A connection that is being opened.
+    /// A connection that is being opened; what ends it without a failure or a connection has left the server untried.
     struct attempt {
         async_pool& in;
-        std::optional<std::string> failure = "memory ran out";
+        std::optional<std::string> failure{};
+        bool is_open = false;
+        void succeed() noexcept { is_open = true; }
         ~attempt() {
             in.is_trying_ = false;
+            if (!is_open) --in.open_;
             if (failure) in.note_failure(*std::move(failure));
-            else in.failures_ = 0;
+            else if (is_open) in.failures_ = 0;
             in.wake_all();
         }
     };
 
-    /// \pre it is counted as open
     answer<lease> open_one(clock::time_point until) {
+        // Counted here and not by the caller: where they were cancelled, `co_await` throws before it comes to this.
+        ++open_;
         is_trying_ = failures_ != 0;
         attempt one{*this};
         auto opened = co_await opener_(until);
         if (!opened) {
-            one.failure = opened.error().detail;
+            // That the caller went away says nothing about the server.
+            const auto caller = co_await boost::asio::this_coro::cancellation_state;
+            if (caller.cancelled() == boost::asio::cancellation_type::none) one.failure.emplace(opened.error().detail);
             co_return unexpected(std::move(opened).error());
         }
-        one.failure.reset();
+        one.succeed();
         co_return lease(*this, *std::move(opened));
     }
 
     void note_failure(std::string why) noexcept {
-        --open_;
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
         next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);

@@ -723,7 +723,10 @@ public:
     /// Nothing was sent where this fails.
     result<loan, std::string> take(redis_time until) {
         std::unique_lock lock(mutex_);
+        std::string_view why_late = "no time was left";
         while (true) {
+            // Not even one that is idle: who finds no time to send would close it.
+            if (std::chrono::steady_clock::now() >= until) return none(why_late);
             while (!idle_.empty()) {
                 redis_connection last = std::move(idle_.back());
                 idle_.pop_back();
@@ -731,12 +734,12 @@ public:
                 --open_;
             }
             if (open_ < access_.connections) break;
-            if (!freed_.wait_until(lock, until, [&] { return !idle_.empty() || open_ < access_.connections; }))
-                return unexpected(named("all connections were busy until the timeout"));
+            why_late = "all connections were busy until the timeout";
+            freed_.wait_until(lock, until, [&] { return !idle_.empty() || open_ < access_.connections; });
         }
         // A server that could not be reached is left alone for a moment, so that calls fail fast meanwhile.
         const auto begun = std::chrono::steady_clock::now();
-        if (begun < try_after_) return unexpected(named(why_));
+        if (begun < try_after_) return none(why_);
         ++open_;
         lock.unlock();
         loan fresh(*this, redis_connection());
@@ -768,6 +771,12 @@ public:
 private:
     static constexpr std::chrono::milliseconds shortest_pause{10};
     static constexpr std::chrono::milliseconds longest_pause{1000};
+
+    /// Whoever is woken for a place and does not take it wakes the next.
+    unexpected<std::string> none(std::string_view why) {
+        freed_.notify_one();
+        return unexpected(named(why));
+    }
 
     result<redis_connection, std::string> connect(redis_time until) {
         auto made = redis_connection::open(at_, until);
@@ -1115,10 +1124,12 @@ struct redis_subject_rows {
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -1231,6 +1242,9 @@ public:
     answer<lease> take(clock::time_point patience, clock::time_point until) {
         std::optional<place_in_queue> mine;
         while (true) {
+            const auto now = clock::now();
+            // Not even one that is idle: used too late, it is closed.
+            if (now >= until) co_return unexpected(outage{mine ? all_in_use : "no time was left"});
             if (mine && mine->given) co_return lease(*this, std::move(mine->given));
             // Whoever comes later queues behind those who wait.
             const bool is_next = mine ? queue_.front() == &*mine : queue_.empty();
@@ -1240,16 +1254,14 @@ public:
                 idle_.pop_back();
                 if (taken->still_open()) co_return taken;
             }
-            const auto now = clock::now();
             const bool is_resting = failures_ != 0 && now < next_try_;
             const bool has_room = is_next && open_ < most_ && (failures_ == 0 || !is_trying_);
             if (has_room && !is_resting) {
-                ++open_;
                 mine.reset();
                 co_return co_await open_one(until);
             }
             if (is_resting && open_ == 0) co_return unexpected(outage{last_failure_});
-            if (now >= patience) co_return unexpected(outage{"every connection was in use for too long"});
+            if (now >= patience) co_return unexpected(outage{all_in_use});
             if (!mine) mine.emplace(*this);
             mine->bell.expires_at(has_room ? (std::min)(patience, next_try_) : patience);
             boost::system::error_code rung;
@@ -1265,6 +1277,8 @@ public:
     }
 
 private:
+    static constexpr const char* all_in_use = "every connection was in use for too long";
+
     /// Somebody who waits; gone from the queue when they are.
     struct place_in_queue {
         explicit place_in_queue(async_pool& pool) : in(pool), bell(pool.strand_) { in.queue_.push_back(this); }
@@ -1272,40 +1286,46 @@ private:
         place_in_queue& operator=(const place_in_queue&) = delete;
         ~place_in_queue() {
             std::erase(in.queue_, this);
-            in.ring_first();
+            if (given) in.take_back(std::move(given));
+            else in.ring_first();
         }
         async_pool& in;
         boost::asio::steady_timer bell;
         connection_ptr given;
     };
 
-    /// A connection that is being opened.
+    /// A connection that is being opened; what ends it without a failure or a connection has left the server untried.
     struct attempt {
         async_pool& in;
-        std::optional<std::string> failure = "memory ran out";
+        std::optional<std::string> failure{};
+        bool is_open = false;
+        void succeed() noexcept { is_open = true; }
         ~attempt() {
             in.is_trying_ = false;
+            if (!is_open) --in.open_;
             if (failure) in.note_failure(*std::move(failure));
-            else in.failures_ = 0;
+            else if (is_open) in.failures_ = 0;
             in.wake_all();
         }
     };
 
-    /// \pre it is counted as open
     answer<lease> open_one(clock::time_point until) {
+        // Counted here and not by the caller: where they were cancelled, `co_await` throws before it comes to this.
+        ++open_;
         is_trying_ = failures_ != 0;
         attempt one{*this};
         auto opened = co_await opener_(until);
         if (!opened) {
-            one.failure = opened.error().detail;
+            // That the caller went away says nothing about the server.
+            const auto caller = co_await boost::asio::this_coro::cancellation_state;
+            if (caller.cancelled() == boost::asio::cancellation_type::none) one.failure.emplace(opened.error().detail);
             co_return unexpected(std::move(opened).error());
         }
-        one.failure.reset();
+        one.succeed();
         co_return lease(*this, *std::move(opened));
     }
 
     void note_failure(std::string why) noexcept {
-        --open_;
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
         next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);
@@ -1369,6 +1389,20 @@ private:
 
 namespace regrant::inline v0::detail {
 
+/// Connects to the first of these endpoints that answers.
+///
+/// Boost (1.81) takes what the deadline cancels for the fault of one endpoint, and would wait for the next without end.
+template <class Endpoints>
+boost::asio::awaitable<boost::system::error_code>
+connect_to_one_of(const Endpoints& these, timed_socket<boost::asio::ip::tcp::socket>& from) {
+    using endpoint = boost::asio::ip::tcp::endpoint;
+    boost::system::error_code error;
+    co_await boost::asio::async_connect(
+        from.socket, these, [&from](const boost::system::error_code&, const endpoint&) { return !from.is_late(); },
+        boost::asio::redirect_error(boost::asio::use_awaitable, error));
+    co_return error;
+}
+
 /// A connection that coroutines wait for, one at a time. Whatever goes wrong closes it for good.
 ///
 /// hiredis only reads replies here: its own async API (0.14) connects without a deadline, looks names up while
@@ -1430,9 +1464,7 @@ private:
         const auto found = co_await resolver.async_resolve(
             to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
         if (error || at_->is_late()) co_return error;
-        co_await boost::asio::async_connect(at_->socket, found,
-                                            boost::asio::redirect_error(boost::asio::use_awaitable, error));
-        co_return error;
+        co_return co_await connect_to_one_of(found, *at_);
     }
 
     boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,

@@ -723,7 +723,10 @@ public:
     /// Nothing was sent where this fails.
     result<loan, std::string> take(redis_time until) {
         std::unique_lock lock(mutex_);
+        std::string_view why_late = "no time was left";
         while (true) {
+            // Not even one that is idle: who finds no time to send would close it.
+            if (std::chrono::steady_clock::now() >= until) return none(why_late);
             while (!idle_.empty()) {
                 redis_connection last = std::move(idle_.back());
                 idle_.pop_back();
@@ -731,12 +734,12 @@ public:
                 --open_;
             }
             if (open_ < access_.connections) break;
-            if (!freed_.wait_until(lock, until, [&] { return !idle_.empty() || open_ < access_.connections; }))
-                return unexpected(named("all connections were busy until the timeout"));
+            why_late = "all connections were busy until the timeout";
+            freed_.wait_until(lock, until, [&] { return !idle_.empty() || open_ < access_.connections; });
         }
         // A server that could not be reached is left alone for a moment, so that calls fail fast meanwhile.
         const auto begun = std::chrono::steady_clock::now();
-        if (begun < try_after_) return unexpected(named(why_));
+        if (begun < try_after_) return none(why_);
         ++open_;
         lock.unlock();
         loan fresh(*this, redis_connection());
@@ -768,6 +771,12 @@ public:
 private:
     static constexpr std::chrono::milliseconds shortest_pause{10};
     static constexpr std::chrono::milliseconds longest_pause{1000};
+
+    /// Whoever is woken for a place and does not take it wakes the next.
+    unexpected<std::string> none(std::string_view why) {
+        freed_.notify_one();
+        return unexpected(named(why));
+    }
 
     result<redis_connection, std::string> connect(redis_time until) {
         auto made = redis_connection::open(at_, until);
