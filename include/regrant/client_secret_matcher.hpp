@@ -72,6 +72,7 @@ class client_secret_matcher {
 public:
     explicit client_secret_matcher(const secret_settings& settings = {})
         : settings_(settings), shared_(std::make_unique<memory>()) {
+        settings_.remembered_for = std::clamp(settings.remembered_for, std::chrono::seconds(0), longest);
         std::array<std::byte, 32> key;
         // Without a random key nothing is remembered, which is slow but safe.
         if (settings.remembered != 0 && system_random().fill(key)) shared_->mac = detail::hmac_sha256::make(key);
@@ -132,6 +133,8 @@ public:
     }
 
 private:
+    /// For ever, and yet a time can be moved on by it.
+    static constexpr std::chrono::seconds longest = std::chrono::years(100);
     static constexpr std::size_t ways = 4;
     /// Requests that are judged at once have read the clock in any order.
     static constexpr std::chrono::minutes slack{1};

@@ -146,8 +146,10 @@ private:
             registration_reader one(found);
             one.id_ = id_;
             const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
-            if (const json_value* text = one.member(inner.data()))
-                add_secret(name, to, *text, one.number("expires_at"));
+            if (const json_value* text = one.member(inner.data())) {
+                const auto own = one.number("expires_at");
+                add_secret(name, to, *text, own ? own : number("client_secret_expires_at"));
+            }
             else fail(std::string(name) + " holds an object without " + std::string(inner));
             if (one.fault_) fault_ = one.fault_;
         } else {

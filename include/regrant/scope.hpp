@@ -5,11 +5,13 @@
 
 #include "detail/cpp20.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace regrant::inline v0 {
 
@@ -27,15 +29,27 @@ public:
     /// \param text  words of %x21 / %x23-5B / %x5D-7E with one space between two; a repeated word counts once
     /// \return nothing for an empty text, a foreign character, or a space too many (R59)
     static std::optional<scope> parse(std::string_view text) {
-        scope parsed;
-        parsed.words_.reserve(text.size());
-        while (true) {
-            const std::string_view word = text.substr(0, text.find(' '));
+        std::vector<std::string_view> words;
+        for (std::string_view rest = text;;) {
+            const std::string_view word = rest.substr(0, rest.find(' '));
             if (!is_word(word)) return std::nullopt;
-            if (!parsed.contains(word)) parsed.append(word);
-            if (word.size() == text.size()) return parsed;
-            text.remove_prefix(word.size() + 1);
+            words.push_back(word);
+            if (word.size() == rest.size()) break;
+            rest.remove_prefix(word.size() + 1);
         }
+        // Sorting keeps a text of thousands of words from costing the square of their number.
+        std::vector<std::string_view> known = words;
+        std::sort(known.begin(), known.end());
+        known.erase(std::unique(known.begin(), known.end()), known.end());
+        if (known.size() == words.size()) return scope(std::string(text));
+        scope parsed;
+        std::vector<bool> is_in(known.size());
+        for (const std::string_view word : words) {
+            auto seen = is_in.begin() + (std::lower_bound(known.begin(), known.end(), word) - known.begin());
+            if (!*seen) parsed.append(word);
+            *seen = true;
+        }
+        return parsed;
     }
 
     /// A scope from text that `parse` once made, such as a store's.

@@ -33,7 +33,8 @@ struct admission {
 enum class attempt_outcome : std::uint8_t { failed, succeeded };
 
 /// Counts failures of client authentication: it is asked before a secret is checked, and told how that ended. An
-/// attempt that it does not let in is not told to it again.
+/// attempt that it does not let in is not told to it again; nor is one whose secret could not be checked, for want of
+/// OpenSSL or of a hook.
 ///
 /// Clients without a secret have nothing to guess, so nobody asks for them. Its outage refuses the client with 503, for
 /// guesses that nobody counts would know no bound. Called from many threads at once.

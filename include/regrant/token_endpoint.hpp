@@ -176,8 +176,13 @@ private:
 
     template <class Answer> auto failed() const {
         return [this](const char* what) -> Answer {
-            outage cause{what};
-            return unavailable(reason::exception_caught, cause);
+            // Memory that has run out leaves no room for the words.
+            return detail::caught(
+                [&]() -> Answer {
+                    outage cause{what};
+                    return unavailable(reason::exception_caught, cause);
+                },
+                [](const char*) { return Answer(unexpected(refusal{reason::exception_caught})); });
         };
     }
 

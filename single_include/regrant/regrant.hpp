@@ -469,6 +469,9 @@ private:
 
 // regrant/scope.hpp - the space-separated permission words of RFC 6749 section 3.3.
 
+#include <algorithm>
+#include <vector>
+
 namespace regrant::inline v0 {
 
 /// A set of permission words, kept in the order they were first written.
@@ -485,15 +488,27 @@ public:
     /// \param text  words of %x21 / %x23-5B / %x5D-7E with one space between two; a repeated word counts once
     /// \return nothing for an empty text, a foreign character, or a space too many (R59)
     static std::optional<scope> parse(std::string_view text) {
-        scope parsed;
-        parsed.words_.reserve(text.size());
-        while (true) {
-            const std::string_view word = text.substr(0, text.find(' '));
+        std::vector<std::string_view> words;
+        for (std::string_view rest = text;;) {
+            const std::string_view word = rest.substr(0, rest.find(' '));
             if (!is_word(word)) return std::nullopt;
-            if (!parsed.contains(word)) parsed.append(word);
-            if (word.size() == text.size()) return parsed;
-            text.remove_prefix(word.size() + 1);
+            words.push_back(word);
+            if (word.size() == rest.size()) break;
+            rest.remove_prefix(word.size() + 1);
         }
+        // Sorting keeps a text of thousands of words from costing the square of their number.
+        std::vector<std::string_view> known = words;
+        std::sort(known.begin(), known.end());
+        known.erase(std::unique(known.begin(), known.end()), known.end());
+        if (known.size() == words.size()) return scope(std::string(text));
+        scope parsed;
+        std::vector<bool> is_in(known.size());
+        for (const std::string_view word : words) {
+            auto seen = is_in.begin() + (std::lower_bound(known.begin(), known.end(), word) - known.begin());
+            if (!*seen) parsed.append(word);
+            *seen = true;
+        }
+        return parsed;
     }
 
     /// A scope from text that `parse` once made, such as a store's.
@@ -613,9 +628,6 @@ struct slow_hash {
 } // namespace regrant::inline v0
 
 // regrant/client.hpp - an application as it was registered.
-
-#include <algorithm>
-#include <vector>
 
 namespace regrant::inline v0 {
 
@@ -977,6 +989,39 @@ struct decision {
 
 } // namespace regrant::inline v0
 
+// regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
+
+namespace regrant::inline v0::detail {
+
+/// The length of the well-formed sequence a text starts with (Unicode 15, table 3-7), 0 where there is none.
+constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
+    const std::size_t size = text.size();
+    if (size == 0) return 0;
+    const unsigned char lead = byte(0);
+    if (lead < 0x80) return 1;
+    if (size < 2 || !follows(1) || lead < 0xC2) return 0;
+    if (lead < 0xE0) return 2;
+    if (size < 3 || !follows(2)) return 0;
+    // E0 would be overlong below A0; ED would be a surrogate above 9F.
+    if (lead < 0xF0) return (lead != 0xE0 || byte(1) >= 0xA0) && (lead != 0xED || byte(1) <= 0x9F) ? 3 : 0;
+    // F0 would be overlong below 90; F4 would leave Unicode above 8F.
+    if (size < 4 || !follows(3) || lead > 0xF4) return 0;
+    return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
+}
+
+constexpr bool is_utf8(std::string_view text) noexcept {
+    while (!text.empty()) {
+        const std::size_t length = utf8_sequence(text);
+        if (length == 0) return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
+} // namespace regrant::inline v0::detail
+
 // regrant/grant.hpp - what a user granted to a client at one login, as a store keeps it.
 
 namespace regrant::inline v0 {
@@ -1181,10 +1226,8 @@ public:
     spare_contexts() noexcept = default;
     /// Their owner moves only while things are built: a moved one starts anew.
     spare_contexts(spare_contexts&&) noexcept : spare_contexts() {}
-    spare_contexts& operator=(spare_contexts&&) noexcept { return *this; }
-    ~spare_contexts() {
-        while (take()) {}
-    }
+    spare_contexts& operator=(spare_contexts&&) noexcept { return drop_all(), *this; }
+    ~spare_contexts() { drop_all(); }
 
     /// \return null where none is spare
     Pointer take() const noexcept {
@@ -1206,6 +1249,7 @@ public:
     }
 
 private:
+    void drop_all() const noexcept { while (take()) {} }
     static constexpr std::size_t most = 32;
     mutable std::array<std::atomic<context*>, most> slots_{};
 };
@@ -1284,15 +1328,16 @@ public:
     }
 
     bool operator()(std::span<const std::byte> text, std::span<std::byte, 32> mac) const noexcept {
-        mac_context_ptr context = contexts_.take();
+        // Without a key given, init starts over under the one it has; before 3.0.3 it only says so (openssl#17811).
+        const bool starts_over = OpenSSL_version_num() >= 0x3000'0030UL;
+        mac_context_ptr context = starts_over ? contexts_.take() : nullptr;
         if (!context) context.reset(EVP_MAC_CTX_dup(keyed_.get()));
         std::size_t size = 0;
-        // Without a key given, init starts over under the one it has.
         if (!context || EVP_MAC_init(context.get(), nullptr, 0, nullptr) != 1 ||
             EVP_MAC_update(context.get(), raw(text), text.size()) != 1 ||
             EVP_MAC_final(context.get(), raw(mac), &size, mac.size()) != 1 || size != mac.size())
             return failed();
-        contexts_.give_back(std::move(context));
+        if (starts_over) contexts_.give_back(std::move(context));
         return true;
     }
 
@@ -2013,39 +2058,6 @@ inline void copy_block(const char* from, char* to) noexcept {
 
 } // namespace regrant::inline v0::detail
 
-// regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
-
-namespace regrant::inline v0::detail {
-
-/// The length of the well-formed sequence a text starts with (Unicode 15, table 3-7), 0 where there is none.
-constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
-    const std::size_t size = text.size();
-    if (size == 0) return 0;
-    const unsigned char lead = byte(0);
-    if (lead < 0x80) return 1;
-    if (size < 2 || !follows(1) || lead < 0xC2) return 0;
-    if (lead < 0xE0) return 2;
-    if (size < 3 || !follows(2)) return 0;
-    // E0 would be overlong below A0; ED would be a surrogate above 9F.
-    if (lead < 0xF0) return (lead != 0xE0 || byte(1) >= 0xA0) && (lead != 0xED || byte(1) <= 0x9F) ? 3 : 0;
-    // F0 would be overlong below 90; F4 would leave Unicode above 8F.
-    if (size < 4 || !follows(3) || lead > 0xF4) return 0;
-    return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
-}
-
-constexpr bool is_utf8(std::string_view text) noexcept {
-    while (!text.empty()) {
-        const std::size_t length = utf8_sequence(text);
-        if (length == 0) return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
-} // namespace regrant::inline v0::detail
-
 // regrant/json_writer.hpp - compact JSON, its members in the order they are written.
 
 namespace regrant::inline v0 {
@@ -2493,8 +2505,9 @@ private:
 ///
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
-/// `invalid_request` without a subject; `unauthorized_client` for a client that may not refresh; `invalid_scope` for
-/// a malformed scope or one beyond the client's; `temporarily_unavailable` where the random source fails
+/// `invalid_request` without a subject, or for one that is not UTF-8, which JSON could not tell from others (RFC 7519
+/// 4.1.2); `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed scope or one beyond
+/// the client's; `temporarily_unavailable` where the random source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
                                       const client& asking, const login& who, instant now) {
@@ -2502,6 +2515,7 @@ result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy
         return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
     };
     if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
+    if (!detail::is_utf8(who.subject)) return unexpected(refusal{reason::invalid_utf8});
     if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
     auto granted = scope::parse(who.scope);
     if (!granted) return unexpected(refusal{reason::scope_malformed});
@@ -3027,7 +3041,8 @@ struct admission {
 enum class attempt_outcome : std::uint8_t { failed, succeeded };
 
 /// Counts failures of client authentication: it is asked before a secret is checked, and told how that ended. An
-/// attempt that it does not let in is not told to it again.
+/// attempt that it does not let in is not told to it again; nor is one whose secret could not be checked, for want of
+/// OpenSSL or of a hook.
 ///
 /// Clients without a secret have nothing to guess, so nobody asks for them. Its outage refuses the client with 503, for
 /// guesses that nobody counts would know no bound. Called from many threads at once.
@@ -3695,6 +3710,7 @@ class client_secret_matcher {
 public:
     explicit client_secret_matcher(const secret_settings& settings = {})
         : settings_(settings), shared_(std::make_unique<memory>()) {
+        settings_.remembered_for = std::clamp(settings.remembered_for, std::chrono::seconds(0), longest);
         std::array<std::byte, 32> key;
         // Without a random key nothing is remembered, which is slow but safe.
         if (settings.remembered != 0 && system_random().fill(key)) shared_->mac = detail::hmac_sha256::make(key);
@@ -3755,6 +3771,8 @@ public:
     }
 
 private:
+    /// For ever, and yet a time can be moved on by it.
+    static constexpr std::chrono::seconds longest = std::chrono::years(100);
     static constexpr std::size_t ways = 4;
     /// Requests that are judged at once have read the clock in any order.
     static constexpr std::chrono::minutes slack{1};
@@ -4695,8 +4713,13 @@ private:
 
     template <class Answer> auto failed() const {
         return [this](const char* what) -> Answer {
-            outage cause{what};
-            return unavailable(reason::exception_caught, cause);
+            // Memory that has run out leaves no room for the words.
+            return detail::caught(
+                [&]() -> Answer {
+                    outage cause{what};
+                    return unavailable(reason::exception_caught, cause);
+                },
+                [](const char*) { return Answer(unexpected(refusal{reason::exception_caught})); });
         };
     }
 
@@ -5387,8 +5410,13 @@ private:
 
     template <class Answer> auto failed() const {
         return [this](const char* what) -> Answer {
-            outage cause{what};
-            return unavailable(reason::exception_caught, cause);
+            // Memory that has run out leaves no room for the words.
+            return detail::caught(
+                [&]() -> Answer {
+                    outage cause{what};
+                    return unavailable(reason::exception_caught, cause);
+                },
+                [](const char*) { return Answer(unexpected(refusal{reason::exception_caught})); });
         };
     }
 
@@ -6189,7 +6217,7 @@ private:
 #undef max
 #define picojson regrant_picojson
 #define PICOJSON_USE_INT64 1
-#define PICOJSON_USE_LOCALE 0
+#define PICOJSON_USE_LOCALE 1
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -6572,8 +6600,10 @@ private:
             registration_reader one(found);
             one.id_ = id_;
             const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
-            if (const json_value* text = one.member(inner.data()))
-                add_secret(name, to, *text, one.number("expires_at"));
+            if (const json_value* text = one.member(inner.data())) {
+                const auto own = one.number("expires_at");
+                add_secret(name, to, *text, own ? own : number("client_secret_expires_at"));
+            }
             else fail(std::string(name) + " holds an object without " + std::string(inner));
             if (one.fault_) fault_ = one.fault_;
         } else {

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <new>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 using namespace hardening;
@@ -145,6 +146,36 @@ TEST_CASE("whichever allocation fails, a logout is done or said not to be (R44, 
                 if (seen.given && *seen.given) CHECK(at.row().state == revocation::revoked);
                 if (!cpp_memory.hit) CHECK(*seen.given);
             });
+}
+
+namespace {
+
+/// Its exception has words, and there is no memory left to repeat them.
+struct lost_store : memory_store {
+    result<void, outage> revoke(const row_key&) {
+        const std::runtime_error lost("the connection to the database server was lost");
+        cpp_memory.arm(1, true);
+        throw lost;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a store that throws when memory has run out is an outage; nothing is thrown (R51)") {
+    lost_store store;
+    stage at(shared(), plain_tokens(), driver::at_once);
+    token_endpoint endpoint(store, at.shared.clients, at.issuer, keys());
+    const secret token = at.log_in("web");
+    came_out thrown = came_out::nothing;
+    bool is_done = true;
+    try {
+        is_done = endpoint.revoke(token.reveal()).has_value();
+    } catch (...) {
+        thrown = came_out::something_else;
+    }
+    cpp_memory.is_armed = false;
+    CHECK(thrown == came_out::nothing);
+    CHECK_FALSE(is_done);
 }
 
 TEST_CASE("whichever allocation of OpenSSL fails, the answer is 503 or as it should be (R35, R51, R52, R97)") {

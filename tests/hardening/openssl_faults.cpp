@@ -13,6 +13,7 @@
 #include <regrant/token_bucket_throttle.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdio>
 #include <iterator>
 
@@ -100,6 +101,26 @@ TEST_CASE("an algorithm that could not be fetched is fetched again: one outage d
     CHECK_FALSE(failed);
     CHECK(sha256(std::string_view("abc")));
 }
+
+#if defined(REGRANT_WRAPPED)
+TEST_CASE("where OpenSSL's HMAC does not start over, before 3.0.3, tokens are what they should be (R34, R47)") {
+    const token_keyring ring = keys();
+    const std::array<std::byte, family_id::size_bytes> bytes{};
+    const lineage line{family_id(bytes), first_generation};
+    const auto meant = ring.seal(line);
+    REQUIRE(meant);
+    is_before_3_0_3 = true;
+    const token_keyring older = keys();
+    for (int times = 0; times != 3; ++times) {
+        const auto sealed = older.seal(line);
+        const auto opened = older.open(meant->reveal());
+        REQUIRE((sealed && opened));
+        CHECK(sealed->reveal() == meant->reveal());
+        CHECK(opened->has_value());
+    }
+    is_before_3_0_3 = false;
+}
+#endif
 
 TEST_CASE("whichever call of OpenSSL fails, a signing key is whole or refused (R97, R100)") {
     const secret pem = *shared().key.to_pem();

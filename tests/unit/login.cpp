@@ -38,6 +38,19 @@ minted_tokens minted() { return {secret("access"), secret("id"), 300s}; }
 
 } // namespace
 
+TEST_CASE("a subject that is no UTF-8 is refused: JSON would give two users one `sub` (R93, 7519 4.1.2)") {
+    for (const std::string_view subject : {"ren\xE9", "ren\xE8", "\xFF", "\xED\xA0\x80", ""}) {
+        CAPTURE(subject);
+        scene s;
+        const auto begun = login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", subject, "openid"}, now);
+        REQUIRE_FALSE(begun);
+        CHECK(begun.error().why == (subject.empty() ? reason::subject_missing : reason::invalid_utf8));
+        CHECK(begun.error().status() == http_status::bad_request);
+    }
+    scene s;
+    CHECK(login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", "ren\xC3\xA9", "openid"}, now));
+}
+
 TEST_CASE("a login asks for its tokens, then for the insert, then it has its answer (R35, R65)") {
     scene s;
     auto minting = s.begin();

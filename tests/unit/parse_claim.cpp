@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <picojson.h>
 
+#include <clocale>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -69,6 +71,22 @@ TEST_CASE("numbers and text keep to the grammar (8259 6, 7)") {
         CAPTURE(json);
         CHECK_FALSE(parse_claim("number", json));
     }
+}
+
+TEST_CASE("numbers are read and written with a point where the host's locale has a decimal comma (8259 6)") {
+    const std::string before = std::setlocale(LC_NUMERIC, nullptr);
+    const char* const comma = std::getenv("REGRANT_COMMA_LOCALE"); // tests/run makes one
+    if (std::setlocale(LC_NUMERIC, comma == nullptr ? "de_DE.UTF-8" : comma) == nullptr) {
+        REQUIRE(comma == nullptr);
+        MESSAGE("there is no such locale here");
+        return;
+    }
+    const auto half = parse_claim("half", "52.5"), list = parse_claim("list", "[15e-1,2]");
+    std::setlocale(LC_NUMERIC, before.c_str());
+    REQUIRE(half);
+    CHECK(half->json() == "52.5");
+    REQUIRE(list);
+    CHECK(list->json() == "[1.5,2]");
 }
 
 TEST_CASE("nesting ends at 32, of arrays, of objects and of both") {

@@ -111,6 +111,14 @@ TEST_CASE("a secret that expires at 0 does not expire (7591 3.2.1, R31)") {
     CHECK_FALSE(made.secrets.at(0).expires_at.has_value());
 }
 
+TEST_CASE("a secret in an object expires with the client's where it does not say when itself (7591 3.2.1, R31)") {
+    const client made = only(R"([{"client_id":"web","client_secret":[{"secret":"old"},{"secret":"new","expires_at":9}],
+                                 "client_secret_expires_at":5,"scope":"x"}])");
+    REQUIRE(made.secrets.size() == 2);
+    CHECK(made.secrets[0].expires_at == regrant::instant(std::chrono::seconds(5)));
+    CHECK(made.secrets[1].expires_at == regrant::instant(std::chrono::seconds(9)));
+}
+
 TEST_CASE("a public client has no secret and must rotate (R37, 9700 2.2.2)") {
     const client made = only(R"([{"client_id":"spa","token_endpoint_auth_method":"none","scope":"x"}])");
     CHECK(made.policy.is_public());

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +48,23 @@ TEST_CASE("a scope word holds %x21 / %x23-5B / %x5D-7E and no other byte (R59, 6
 
 TEST_CASE("a word that is repeated counts once") {
     CHECK(scope::parse("b a b a")->text() == "b a");
+    CHECK(scope::parse("a a")->text() == "a");
+}
+
+TEST_CASE("thousands of words cost no square of their number: a form may hold as many (R9, R59)") {
+    const auto seconds_of = [](int words) {
+        std::string text = "a0 a0"; // one that is repeated, so that it is looked for
+        for (int i = 1; i != words; ++i) text += " a" + std::to_string(i);
+        auto least = std::chrono::steady_clock::duration::max();
+        for (int times = 0; times != 5; ++times) {
+            const auto begun = std::chrono::steady_clock::now();
+            REQUIRE(scope::parse(text)->text().size() == text.size() - 3);
+            least = (std::min)(least, std::chrono::steady_clock::now() - begun);
+        }
+        return std::chrono::duration<double>(least).count();
+    };
+    // The square would take 900 times as long.
+    CHECK(seconds_of(9000) < 300 * seconds_of(300));
 }
 
 TEST_CASE("scope words are whole and case-sensitive, in any order (R59, 6749 3.3)") {

@@ -54,7 +54,7 @@
 #undef max
 #define picojson regrant_picojson
 #define PICOJSON_USE_INT64 1
-#define PICOJSON_USE_LOCALE 0
+#define PICOJSON_USE_LOCALE 1
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"

@@ -65,10 +65,8 @@ public:
     spare_contexts() noexcept = default;
     /// Their owner moves only while things are built: a moved one starts anew.
     spare_contexts(spare_contexts&&) noexcept : spare_contexts() {}
-    spare_contexts& operator=(spare_contexts&&) noexcept { return *this; }
-    ~spare_contexts() {
-        while (take()) {}
-    }
+    spare_contexts& operator=(spare_contexts&&) noexcept { return drop_all(), *this; }
+    ~spare_contexts() { drop_all(); }
 
     /// \return null where none is spare
     Pointer take() const noexcept {
@@ -90,6 +88,7 @@ public:
     }
 
 private:
+    void drop_all() const noexcept { while (take()) {} }
     static constexpr std::size_t most = 32;
     mutable std::array<std::atomic<context*>, most> slots_{};
 };
@@ -168,15 +167,16 @@ public:
     }
 
     bool operator()(std::span<const std::byte> text, std::span<std::byte, 32> mac) const noexcept {
-        mac_context_ptr context = contexts_.take();
+        // Without a key given, init starts over under the one it has; before 3.0.3 it only says so (openssl#17811).
+        const bool starts_over = OpenSSL_version_num() >= 0x3000'0030UL;
+        mac_context_ptr context = starts_over ? contexts_.take() : nullptr;
         if (!context) context.reset(EVP_MAC_CTX_dup(keyed_.get()));
         std::size_t size = 0;
-        // Without a key given, init starts over under the one it has.
         if (!context || EVP_MAC_init(context.get(), nullptr, 0, nullptr) != 1 ||
             EVP_MAC_update(context.get(), raw(text), text.size()) != 1 ||
             EVP_MAC_final(context.get(), raw(mac), &size, mac.size()) != 1 || size != mac.size())
             return failed();
-        contexts_.give_back(std::move(context));
+        if (starts_over) contexts_.give_back(std::move(context));
         return true;
     }
 
