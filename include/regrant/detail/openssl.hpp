@@ -65,8 +65,11 @@ public:
     spare_contexts() noexcept = default;
     /// Their owner moves only while things are built: a moved one starts anew.
     spare_contexts(spare_contexts&&) noexcept : spare_contexts() {}
-    spare_contexts& operator=(spare_contexts&&) noexcept { return drop_all(), *this; }
-    ~spare_contexts() { drop_all(); }
+    spare_contexts& operator=(spare_contexts&&) noexcept {
+        while (take()) {}
+        return *this;
+    }
+    ~spare_contexts() { while (take()) {} }
 
     /// \return null where none is spare
     Pointer take() const noexcept {
@@ -88,7 +91,6 @@ public:
     }
 
 private:
-    void drop_all() const noexcept { while (take()) {} }
     static constexpr std::size_t most = 32;
     mutable std::array<std::atomic<context*>, most> slots_{};
 };
@@ -97,7 +99,6 @@ private:
 class sha256_algorithm {
 public:
     ~sha256_algorithm() { EVP_MD_free(found_.load()); }
-
     static sha256_algorithm& get() noexcept {
         static sha256_algorithm only;
         return only;
