@@ -47,12 +47,14 @@ void are_secrets(const regrant::client& made, const plain::json& object) {
     if (given == nullptr) return fuzz::require(made.secrets.empty(), "no secret from nowhere");
     const std::vector<plain::json> all = given->is == kind::array ? given->items : std::vector<plain::json>{*given};
     fuzz::require(all.size() == made.secrets.size() && all.size() <= 2, "each of at most two secrets (R31)");
+    const plain::json* const common = object.member("client_secret_expires_at");
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (all[i].is == kind::object) {
             fuzz::require(all[i].member("secret") != nullptr, "an object names its secret");
-            is_secret(made.secrets[i], *all[i].member("secret"), all[i].member("expires_at"));
+            const plain::json* const own = all[i].member("expires_at");
+            is_secret(made.secrets[i], *all[i].member("secret"), own != nullptr ? own : common);
         } else {
-            is_secret(made.secrets[i], all[i], object.member("client_secret_expires_at"));
+            is_secret(made.secrets[i], all[i], common);
         }
     }
 }
