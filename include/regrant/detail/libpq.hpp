@@ -1,4 +1,4 @@
-// regrant/detail/libpq.hpp - the one room where libpq lives.
+// regrant/detail/libpq.hpp - the words of an exchange with a PostgreSQL server.
 // floor 2
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -13,12 +13,9 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>

@@ -256,7 +256,7 @@ private:
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_LIBPQ
 
-// regrant/detail/libpq.hpp - the one room where libpq lives.
+// regrant/detail/libpq.hpp - the words of an exchange with a PostgreSQL server.
 
 #include <fcntl.h>
 #include <poll.h>
