@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -145,12 +146,12 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
         } else if (*from == '\0') {
             return fault(form_error::nul_byte, rest(from), fields);
         } else {
-            do {
-                std::size_t length = utf8_sequence(rest(from));
-                // A character can be half escaped, so whether one byte is at fault shows when the part is decoded.
-                if (length == 0) bits |= 0x80;
-                for (length = (std::max)(length, std::size_t{1}); length != 0; --length) *to++ = *from++;
-            } while (from != end && static_cast<unsigned char>(*from) >= 0x80);
+            const beyond_ascii run = beyond_ascii_at_start(rest(from));
+            // A character can be half escaped, so whether a byte is at fault shows when the part is decoded.
+            if (!run.is_utf8) bits |= 0x80;
+            std::memmove(to, from, run.size_bytes);
+            from += run.size_bytes;
+            to += run.size_bytes;
         }
     }
     if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);

@@ -1020,6 +1020,26 @@ constexpr bool is_utf8(std::string_view text) noexcept {
     return true;
 }
 
+/// The bytes before the next of ASCII.
+struct beyond_ascii {
+    std::size_t size_bytes = 0;
+    bool is_utf8 = true;
+};
+
+// Kept out of the loops that seldom meet such bytes, whose registers it would take.
+#if defined(__GNUC__)
+__attribute__((noinline))
+#endif
+inline beyond_ascii beyond_ascii_at_start(std::string_view text) noexcept {
+    beyond_ascii run;
+    while (run.size_bytes != text.size() && static_cast<unsigned char>(text[run.size_bytes]) >= 0x80) {
+        const std::size_t length = utf8_sequence(text.substr(run.size_bytes));
+        run.is_utf8 = run.is_utf8 && length != 0;
+        run.size_bytes += length == 0 ? 1 : length;
+    }
+    return run;
+}
+
 } // namespace regrant::inline v0::detail
 
 // regrant/grant.hpp - what a user granted to a client at one login, as a store keeps it.
@@ -2820,12 +2840,12 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
         } else if (*from == '\0') {
             return fault(form_error::nul_byte, rest(from), fields);
         } else {
-            do {
-                std::size_t length = utf8_sequence(rest(from));
-                // A character can be half escaped, so whether one byte is at fault shows when the part is decoded.
-                if (length == 0) bits |= 0x80;
-                for (length = (std::max)(length, std::size_t{1}); length != 0; --length) *to++ = *from++;
-            } while (from != end && static_cast<unsigned char>(*from) >= 0x80);
+            const beyond_ascii run = beyond_ascii_at_start(rest(from));
+            // A character can be half escaped, so whether a byte is at fault shows when the part is decoded.
+            if (!run.is_utf8) bits |= 0x80;
+            std::memmove(to, from, run.size_bytes);
+            from += run.size_bytes;
+            to += run.size_bytes;
         }
     }
     if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
