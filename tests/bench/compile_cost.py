@@ -50,6 +50,7 @@ UNITS = {  # name -> (text, include folder)
     "roof: `<regrant/regrant.hpp>`": (include("regrant/regrant.hpp"), INCLUDE),
     "its foreign headers alone": (include(*closure("regrant.hpp")), INCLUDE),
     "single header": (include("regrant/regrant.hpp"), TOP / "single_include"),
+    "roof, precompiled": (include("regrant/regrant.hpp"), INCLUDE),
     "`token_endpoint.hpp` alone": (include("regrant/token_endpoint.hpp"), INCLUDE),
     "its foreign headers alone ": (include(*closure("token_endpoint.hpp")), INCLUDE),
     "`token_store.hpp` alone": (include("regrant/token_store.hpp"), INCLUDE),
@@ -58,6 +59,7 @@ UNITS = {  # name -> (text, include folder)
     "`<string>` + `<map>` + `<chrono>`": (include("string", "map", "chrono"), INCLUDE),
 }
 FOREIGN = list(UNITS)[1]
+PRECOMPILED = list(UNITS)[3]
 HEAVY, BARE = list(UNITS)[-2:]
 
 
@@ -68,16 +70,27 @@ def cpu_seconds(command):
     return after.ru_utime - before.ru_utime
 
 
+def precompile(base, folder):
+    """As CMake's target_precompile_headers does it: what it makes, and the options of a unit that uses it."""
+    header = folder / "all.hpp"
+    header.write_text(UNITS[PRECOMPILED][0])
+    made = header.with_suffix(".pch" if "clang" in base[0] else ".hpp.gch")
+    subprocess.run([*base, f"-I{INCLUDE}", "-x", "c++-header", header, "-o", made], check=True)
+    return ["-include-pch", made] if "clang" in base[0] else ["-Winvalid-pch", "-Werror", "-include", header]
+
+
 def measure(compiler, rounds, folder):
     """name -> (median seconds, lines)"""
     base, times, lines = [compiler, "-std=c++20"], {name: [] for name in UNITS}, {}
+    precompiled = precompile(base, folder)
     for number, (name, (text, path)) in enumerate(UNITS.items()):
         (folder / f"{number}.cpp").write_text(text)
         out = subprocess.run([*base, "-E", "-P", f"-I{path}", folder / f"{number}.cpp"], check=True, capture_output=True)
         lines[name] = out.stdout.count(b"\n")
     for round_ in range(rounds + 1):
         for number, (name, (_, path)) in enumerate(UNITS.items()):
-            seconds = cpu_seconds([*base, f"-I{path}", "-c", folder / f"{number}.cpp", "-o", folder / "unit.o"])
+            more = precompiled if name == PRECOMPILED else []
+            seconds = cpu_seconds([*base, *more, f"-I{path}", "-c", folder / f"{number}.cpp", "-o", folder / "unit.o"])
             if round_:  # the first one warms the caches
                 times[name].append(seconds)
     return {name: (statistics.median(times[name]), lines[name]) for name in UNITS}
@@ -93,7 +106,7 @@ def table(compiler, found):
     for name in UNITS:
         if name.startswith("its foreign"):
             foreign[list(UNITS)[list(UNITS).index(name) - 1]] = name
-    foreign[list(UNITS)[2]] = FOREIGN
+    foreign[list(UNITS)[2]] = foreign[PRECOMPILED] = FOREIGN
     for name, (seconds, lines) in found.items():
         own = f"{seconds / found[foreign[name]][0]:.2f}" if name in foreign else ""
         yield (f"| {name.strip()} | {seconds:.2f} | {lines} | {own} | {seconds / found[HEAVY][0]:.2f} "

@@ -433,6 +433,22 @@ if HAS_WING:
         expect(run(AREA / "wing-one") == "opened\n", "the wing did not open its store")
 
 
+def precompiled(compiler):
+    """As CMake's target_precompile_headers does it, with the host's own picojson behind it in one unit."""
+    folder = AREA / f"precompiled-{compiler}"
+    folder.mkdir()
+    (folder / "all.hpp").write_text("#include <regrant/regrant.hpp>\n")
+    # Whatever keeps the compiler from using what it precompiled is an error.
+    line = [compiler, "-std=c++20", f"-I{TOP / 'include'}", "-Winvalid-pch", "-Werror"]
+    made, using = {"g++": ("all.hpp.gch", ["-include", "all.hpp"]), "clang++": ("all.pch", ["-include-pch", "all.pch"])}[compiler]
+    run(*line, "-x", "c++-header", "all.hpp", "-o", made, cwd=folder)
+    run(*line, *using, HERE / "consumer.cpp", "-lcrypto", "-o", "consumer", cwd=folder)
+    answers(folder / "consumer")
+    (folder / "main.cpp").write_text("bool host_after();\nint main() { return host_after() ? 0 : 1; }\n")
+    run(*line, *using, "-DHOST_USES_INT64", HERE / "picojson/host_after.cpp", "main.cpp", "-lcrypto", "-o", "host", cwd=folder)
+    run(folder / "host")
+
+
 # --- the user's own build: warnings, macros, an older language ---
 
 def errors(*compiler):
@@ -493,6 +509,7 @@ def older_language(compiler):
 
 
 for each in COMPILERS:
+    check(f"{each} precompiles the roof, and the host's picojson keeps its mode behind it", precompiled, each)
     check(f"no warning of {each} from the single header and picojson included with -I", no_warnings, each)
     check(f"macros named min and max, and chars that are unsigned, do no harm ({each})", min_and_max, each)
     check(f"C++17 gets one clear #error line from every public header ({each})", older_language, each)
