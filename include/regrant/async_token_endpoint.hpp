@@ -194,7 +194,10 @@ private:
                     outage cause{what};
                     return unavailable(reason::exception_caught, cause);
                 },
-                [](const char*) { return Answer(unexpected(refusal{reason::exception_caught})); });
+                [&](const char*) -> Answer {
+                    outage wordless;
+                    return unavailable(reason::exception_caught, wordless);
+                });
         };
     }
 

@@ -209,6 +209,7 @@ enum class reason : std::uint8_t {
     scope_exceeded,
     scope_withdrawn,
     subject_missing,
+    subject_too_long,
     store_unavailable,
     store_contended,
     registry_unavailable,
@@ -286,6 +287,7 @@ inline constexpr refusal_form refusal_forms[] = {
     {reason::scope_exceeded, "scope_exceeded", invalid_scope, bad_request, "scope exceeds what was granted"},
     {reason::scope_withdrawn, "scope_withdrawn", invalid_scope, bad_request, "Nothing of the scope is left"},
     {reason::subject_missing, "subject_missing", invalid_request, bad_request, "The subject is missing"},
+    {reason::subject_too_long, "subject_too_long", invalid_request, bad_request, "The subject is too long"},
     {reason::store_unavailable, "store_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::store_contended, "store_contended", temporarily_unavailable, service_unavailable, try_again},
     {reason::registry_unavailable, "registry_unavailable", temporarily_unavailable, service_unavailable, try_again},
@@ -2526,9 +2528,10 @@ private:
 ///
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
-/// `invalid_request` without a subject, or for one that is not UTF-8, which JSON could not tell from others (RFC 7519
-/// 4.1.2); `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed scope or one beyond
-/// the client's; `temporarily_unavailable` where the random source fails
+/// `invalid_request` without a subject, for one that is not UTF-8, which JSON could not tell from others (RFC 7519
+/// 4.1.2), or for one of more than 255 bytes where `openid` is granted; `unauthorized_client` for a client that may not
+/// refresh; `invalid_scope` for a malformed scope or one beyond the client's; `temporarily_unavailable` where the random
+/// source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
                                       const client& asking, const login& who, instant now) {
@@ -2541,6 +2544,10 @@ result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy
     auto granted = scope::parse(who.scope);
     if (!granted) return unexpected(refusal{reason::scope_malformed});
     if (!asking.scope.holds_all_of(*granted)) return unexpected(refusal{reason::scope_exceeded});
+    // OIDC Core 2: `sub` "MUST NOT exceed 255 ASCII characters in length".
+    constexpr std::size_t most_subject_bytes = 255;
+    if (granted->contains("openid") && who.subject.size() > most_subject_bytes)
+        return unexpected(refusal{reason::subject_too_long});
 
     std::array<std::byte, family_id::size_bytes> bytes;
     // RFC 6749 10.10: "The probability of an attacker guessing generated tokens ... MUST be less than or equal to
@@ -4740,7 +4747,10 @@ private:
                     outage cause{what};
                     return unavailable(reason::exception_caught, cause);
                 },
-                [](const char*) { return Answer(unexpected(refusal{reason::exception_caught})); });
+                [&](const char*) -> Answer {
+                    outage wordless;
+                    return unavailable(reason::exception_caught, wordless);
+                });
         };
     }
 
@@ -5437,7 +5447,10 @@ private:
                     outage cause{what};
                     return unavailable(reason::exception_caught, cause);
                 },
-                [](const char*) { return Answer(unexpected(refusal{reason::exception_caught})); });
+                [&](const char*) -> Answer {
+                    outage wordless;
+                    return unavailable(reason::exception_caught, wordless);
+                });
         };
     }
 

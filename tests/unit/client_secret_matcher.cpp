@@ -85,6 +85,14 @@ TEST_CASE("a right secret is remembered for a while, by the texts and hashes it 
     CHECK(said(client_secret_matcher(), check) == "nothing");
 }
 
+TEST_CASE("a right secret can be remembered for ever (R31)") {
+    const client_secret_matcher matcher({{}, std::chrono::seconds::max(), 1024});
+    const secret_check check{"chosen", {}, {chosen()}};
+    matcher.remember(check, secret_match::as_meant, now);
+    CHECK(said(matcher, check) == "as_meant");
+    CHECK(said(matcher, check, now + std::chrono::years(99)) == "as_meant");
+}
+
 TEST_CASE("a wrong secret is never remembered, nor is anything where that is switched off (R20, R31)") {
     const client_secret_matcher matcher;
     matcher.remember({"x", {}, {chosen()}}, secret_match::neither, now);

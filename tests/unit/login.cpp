@@ -8,6 +8,8 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 using namespace regrant;
@@ -49,6 +51,17 @@ TEST_CASE("a subject that is no UTF-8 is refused: JSON would give two users one 
     }
     scene s;
     CHECK(login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", "ren\xC3\xA9", "openid"}, now));
+}
+
+TEST_CASE("a subject of more than 255 bytes gets no id_token, and so no login with openid (OIDC Core 2)") {
+    const std::string longest(255, 's');
+    const std::string longer(256, 's');
+    scene s;
+    CHECK(login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", longest, "openid"}, now));
+    const auto begun = login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", longer, "openid profile"}, now);
+    REQUIRE_FALSE(begun);
+    CHECK(begun.error().why == reason::subject_too_long);
+    CHECK(login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", longer, "profile"}, now));
 }
 
 TEST_CASE("a login asks for its tokens, then for the insert, then it has its answer (R35, R65)") {

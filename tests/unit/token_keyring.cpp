@@ -203,3 +203,15 @@ TEST_CASE("a ring can be moved and copied into a server's parts") {
     const token_keyring moved = *std::move(keys);
     CHECK(opened(moved, token));
 }
+
+TEST_CASE("a ring that another is moved to seals and opens as that one, whatever it did before (R39, R54)") {
+    const lineage line{family(), generation{7}};
+    auto keys = ring(key(1, 'a'));
+    const std::string before = sealed(*keys, line);
+    auto other = ring(key(1, 'b'));
+    const std::string after = sealed(*other, line);
+    *keys = *std::move(other);
+    CHECK(sealed(*keys, line) == after);
+    CHECK(opened(*keys, after));
+    CHECK_FALSE(opened(*keys, before));
+}
