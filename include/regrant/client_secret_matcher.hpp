@@ -75,7 +75,8 @@ public:
         settings_.remembered_for = std::clamp(settings.remembered_for, std::chrono::seconds(0), longest);
         std::array<std::byte, 32> key;
         // Without a random key nothing is remembered, which is slow but safe.
-        if (settings.remembered != 0 && system_random().fill(key)) shared_->mac = detail::hmac_sha256::make(key);
+        if (settings.remembered != 0 && system_random().fill(key))
+            if (auto mac = detail::hmac_sha256::make(key)) shared_->mac.emplace(*std::move(mac));
         wipe(key.data(), key.size());
         constexpr std::size_t most = std::size_t{1} << 24;
         if (shared_->mac)

@@ -1246,12 +1246,8 @@ template <class Pointer> class spare_contexts {
 
 public:
     spare_contexts() noexcept = default;
-    /// Their owner moves only while things are built: a moved one starts anew.
+    /// Their owner moves only while things are built, and is never assigned: a moved one starts anew.
     spare_contexts(spare_contexts&&) noexcept : spare_contexts() {}
-    spare_contexts& operator=(spare_contexts&&) noexcept {
-        while (take()) {}
-        return *this;
-    }
     ~spare_contexts() { while (take()) {} }
 
     /// \return null where none is spare
@@ -1446,7 +1442,6 @@ private:
         std::atomic<bool> is_there = false;
         doubt() noexcept = default;
         doubt(doubt&&) noexcept : doubt() {}
-        doubt& operator=(doubt&&) noexcept { return *this; }
     };
 
     std::size_t sign_unchecked(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
@@ -3741,7 +3736,8 @@ public:
         settings_.remembered_for = std::clamp(settings.remembered_for, std::chrono::seconds(0), longest);
         std::array<std::byte, 32> key;
         // Without a random key nothing is remembered, which is slow but safe.
-        if (settings.remembered != 0 && system_random().fill(key)) shared_->mac = detail::hmac_sha256::make(key);
+        if (settings.remembered != 0 && system_random().fill(key))
+            if (auto mac = detail::hmac_sha256::make(key)) shared_->mac.emplace(*std::move(mac));
         wipe(key.data(), key.size());
         constexpr std::size_t most = std::size_t{1} << 24;
         if (shared_->mac)

@@ -63,12 +63,8 @@ template <class Pointer> class spare_contexts {
 
 public:
     spare_contexts() noexcept = default;
-    /// Their owner moves only while things are built: a moved one starts anew.
+    /// Their owner moves only while things are built, and is never assigned: a moved one starts anew.
     spare_contexts(spare_contexts&&) noexcept : spare_contexts() {}
-    spare_contexts& operator=(spare_contexts&&) noexcept {
-        while (take()) {}
-        return *this;
-    }
     ~spare_contexts() { while (take()) {} }
 
     /// \return null where none is spare
@@ -263,7 +259,6 @@ private:
         std::atomic<bool> is_there = false;
         doubt() noexcept = default;
         doubt(doubt&&) noexcept : doubt() {}
-        doubt& operator=(doubt&&) noexcept { return *this; }
     };
 
     std::size_t sign_unchecked(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
