@@ -12,6 +12,13 @@ TIMES = 99  # how often smoke.cpp calls what it measures
 MEASURED = [("refresh", "measured_refresh", 25_000, 15_000),
             ("jwt_input", "measured_jwt_input", 5_000, 5_000)]
 
+# Where a refresh spends them, by object and file: what is left are the steps themselves.
+TEXT = {"form.hpp", "form_bytes.hpp", "json_writer.hpp", "block.hpp"}
+PLACES = [("OpenSSL around SHA-256 and HMAC", lambda place, file: "libcrypto" in place),
+          ("the C library: memory, copies, searches", lambda place, file: "/libc." in place),
+          ("base64url, both ways", lambda place, file: file.startswith("base64")),
+          ("form text read, JSON text written", lambda place, file: file in TEXT)]
+
 
 def main():
     program = sys.argv[1]
@@ -21,19 +28,20 @@ def main():
     passed = failed = 0
     for name, function, gate, goal in MEASURED:
         costs = callgrind.measured(program, name, function)
-        total = sum(costs.values()) // TIMES
-        hashing = costs[sha] // TIMES
-        crypto = sum(count for (place, _, _), count in costs.items() if "libcrypto" in place) // TIMES
-        outside = total - hashing
+        hashing = costs.pop(sha, 0) // TIMES
+        outside = sum(costs.values()) // TIMES
         good = 0 < outside <= gate and (name != "refresh" or hashing > 0)
         passed, failed = passed + good, failed + (not good)
-        if as_table:
-            verdict = "pass" if outside <= goal else "**short**"
-            print(f"| {name}: instructions outside RSA and SHA-256 | {outside:,} | <= {goal:,} | {verdict} |")
-            print(f"| {name}: of these OpenSSL's own around SHA-256 and HMAC | {crypto - hashing:,} | | |")
-        else:
-            print(f"{'ok' if good else 'FAILED'}     {name}: {outside:,} instructions outside RSA and SHA-256, "
-                  f"{crypto - hashing:,} of them OpenSSL's; gate {gate:,}, goal {goal:,}")
+        if not as_table:
+            print(f"{'ok' if good else 'FAILED'}     {name}: {outside:,} instructions outside RSA and SHA-256; "
+                  f"gate {gate:,}, goal {goal:,}")
+            continue
+        verdict = "pass" if outside <= goal else "**short**"
+        print(f"| {name}: instructions outside RSA and SHA-256 | {outside:,} | <= {goal:,} | {verdict} |")
+        for words, is_there in PLACES:
+            there = sum(count for (place, path, _), count in costs.items() if is_there(place, path.split("/")[-1])) // TIMES
+            if there > 0:
+                print(f"| {name}: of these {words} | {there:,} | | |")
     if not as_table:
         print(f"{passed} passed, {failed} failed")
     return failed != 0
