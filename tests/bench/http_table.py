@@ -45,6 +45,9 @@ def main():
     for name in ("beast", "httplib"):
         alone = cpu["alone_" + name]
         print(f"| {NAMES[name]} | {alone * 1e6:.0f} | {bound / (bound + alone):.3f} |")
+    idle = bound / (bound + cpu["alone_httplib"])
+    print(f"\nA cpp-httplib host that did nothing but sign would be {idle / statistics.median(of_bound['hand_built']):.3f} over "
+          "the hand-built server.")
     print("\n| what | figure | middle half | goal | |\n|---|---:|---:|---:|---|")
 
     def at_least(what, figures, goal):
