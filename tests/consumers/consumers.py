@@ -358,6 +358,20 @@ check("the flags of CMake's regrant.pc are all it takes, in a moved prefix with 
       through_pkg_config, installed_by_cmake)
 
 
+@named("CMake's regrant.pc finds the headers where a folder is given as an absolute path, or lies deeper than usual")
+def _():
+    prefix = AREA / "folders"
+    for number, options in enumerate(({"INCLUDEDIR": prefix / "own/include"}, {"DATADIR": "lib/deep/share"},
+                                      {"DATADIR": AREA / "elsewhere-share", "INCLUDEDIR": "include/regrant-0"})):
+        run("cmake", "-S", TOP, "-B", AREA / f"folders-{number}", "-DREGRANT_TESTS=OFF", f"-DCMAKE_INSTALL_PREFIX={prefix}",
+            *(f"-DCMAKE_INSTALL_{name}={folder}" for name, folder in options.items()))
+        run("cmake", "--install", AREA / f"folders-{number}")
+        beside = prefix / options.get("DATADIR", "share") / "pkgconfig"
+        flags = shlex.split(run("pkg-config", "--cflags", "regrant", PKG_CONFIG_PATH=str(beside)))
+        expect(any((Path(flag[2:]) / "regrant/regrant.hpp").is_file() for flag in flags), f"{options}: {flags}")
+        shutil.rmtree(prefix)
+
+
 # --- the single header ---
 
 @once
