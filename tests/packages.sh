@@ -38,6 +38,7 @@ has() {
         libpoco-dev) has_header Poco/Net/HTTPServer.h ;;
         libpistache-dev) has_header pistache/version.h ;;
         libfcgi-dev) has_header fcgiapp.h ;;
+        libc++-dev | libc++abi-dev) echo 'int main() {}' | clang++ -stdlib=libc++ -include string -x c++ - -o /dev/null ;;
         locales) command -v localedef && [ -f /usr/share/i18n/locales/de_DE ] ;;
         nginx-light) command -v nginx || [ -x /usr/sbin/nginx ] ;;
         libclang-rt-dev) echo 'int main() {}' | clang++ -fsanitize=address -x c++ - -o /dev/null ;;

@@ -122,7 +122,7 @@ inline std::string base64url(std::span<const std::byte> bytes) {
     return text;
 }
 
-inline std::string base64url(std::string_view text) { return base64url(std::as_bytes(std::span(text))); }
+inline std::string base64url(std::string_view text) { return base64url(std::as_bytes(std::span<const char>(text))); }
 
 /// Reads base64url without padding into exactly as many bytes as it stands for.
 ///

@@ -26,6 +26,8 @@ inline result<digest, outage> sha256(std::span<const std::byte> bytes) {
     return made;
 }
 
-inline result<digest, outage> sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
+inline result<digest, outage> sha256(std::string_view text) {
+    return sha256(std::as_bytes(std::span<const char>(text)));
+}
 
 } // namespace regrant::inline v0

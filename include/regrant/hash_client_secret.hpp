@@ -39,7 +39,7 @@ namespace detail {
 
 inline bool derive_slowly(std::string_view text, const slow_cost& cost, std::span<const std::byte> salt,
                           std::span<std::byte> derived) noexcept {
-    const auto password = std::as_bytes(std::span(text));
+    const auto password = std::as_bytes(std::span<const char>(text));
     if (cost.algorithm == slow_algorithm::scrypt)
         return scrypt(password, salt, std::uint64_t{1} << cost.log2_n, cost.block_size, cost.parallelism, derived);
     return pbkdf2_sha256(password, salt, cost.iterations, derived);

@@ -64,7 +64,9 @@ struct row_key {
     friend bool operator==(const row_key& one, const row_key& other) noexcept {
         return std::memcmp(one.bytes.data(), other.bytes.data(), one.bytes.size()) == 0;
     }
-    friend auto operator<=>(const row_key&, const row_key&) = default;
+    friend std::strong_ordering operator<=>(const row_key& one, const row_key& other) noexcept {
+        return std::memcmp(one.bytes.data(), other.bytes.data(), one.bytes.size()) <=> 0;
+    }
 };
 
 /// A refresh token whose seal was found good.

@@ -75,7 +75,7 @@ public:
     /// Signs each input; see `signer`.
     result<void, outage> sign(std::span<const std::string_view> inputs, std::span<signature> signatures) const {
         for (std::size_t i = 0; i != inputs.size(); ++i) {
-            signatures[i].size_bytes = key_->sign(std::as_bytes(std::span(inputs[i])), signatures[i].bytes);
+            signatures[i].size_bytes = key_->sign(std::as_bytes(std::span<const char>(inputs[i])), signatures[i].bytes);
             if (signatures[i].size_bytes == 0) return unexpected(outage{"the RSA signature failed"});
         }
         return {};
@@ -96,7 +96,7 @@ private:
             return fault("the signing key has " + bits + " bits; more than 8192 are not supported");
         // Halves that do not match would only show at the clients, as signatures that do not verify.
         signature trial;
-        const auto text = std::as_bytes(std::span(std::string_view("regrant")));
+        const auto text = std::as_bytes(std::span<const char>(std::string_view("regrant")));
         trial.size_bytes = key.sign(text, trial.bytes);
         if (trial.size_bytes == 0 || !key.verify(text, trial.view()))
             return fault("the signing key is damaged: it does not verify its own signature");

@@ -901,7 +901,9 @@ struct row_key {
     friend bool operator==(const row_key& one, const row_key& other) noexcept {
         return std::memcmp(one.bytes.data(), other.bytes.data(), one.bytes.size()) == 0;
     }
-    friend auto operator<=>(const row_key&, const row_key&) = default;
+    friend std::strong_ordering operator<=>(const row_key& one, const row_key& other) noexcept {
+        return std::memcmp(one.bytes.data(), other.bytes.data(), one.bytes.size()) <=> 0;
+    }
 };
 
 /// A refresh token whose seal was found good.
@@ -1838,7 +1840,7 @@ inline std::string base64url(std::span<const std::byte> bytes) {
     return text;
 }
 
-inline std::string base64url(std::string_view text) { return base64url(std::as_bytes(std::span(text))); }
+inline std::string base64url(std::string_view text) { return base64url(std::as_bytes(std::span<const char>(text))); }
 
 /// Reads base64url without padding into exactly as many bytes as it stands for.
 ///
@@ -1882,7 +1884,9 @@ inline result<digest, outage> sha256(std::span<const std::byte> bytes) {
     return made;
 }
 
-inline result<digest, outage> sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
+inline result<digest, outage> sha256(std::string_view text) {
+    return sha256(std::as_bytes(std::span<const char>(text)));
+}
 
 } // namespace regrant::inline v0
 
@@ -3601,7 +3605,7 @@ namespace detail {
 
 inline bool derive_slowly(std::string_view text, const slow_cost& cost, std::span<const std::byte> salt,
                           std::span<std::byte> derived) noexcept {
-    const auto password = std::as_bytes(std::span(text));
+    const auto password = std::as_bytes(std::span<const char>(text));
     if (cost.algorithm == slow_algorithm::scrypt)
         return scrypt(password, salt, std::uint64_t{1} << cost.log2_n, cost.block_size, cost.parallelism, derived);
     return pbkdf2_sha256(password, salt, cost.iterations, derived);
@@ -6806,7 +6810,7 @@ public:
     /// Signs each input; see `signer`.
     result<void, outage> sign(std::span<const std::string_view> inputs, std::span<signature> signatures) const {
         for (std::size_t i = 0; i != inputs.size(); ++i) {
-            signatures[i].size_bytes = key_->sign(std::as_bytes(std::span(inputs[i])), signatures[i].bytes);
+            signatures[i].size_bytes = key_->sign(std::as_bytes(std::span<const char>(inputs[i])), signatures[i].bytes);
             if (signatures[i].size_bytes == 0) return unexpected(outage{"the RSA signature failed"});
         }
         return {};
@@ -6827,7 +6831,7 @@ private:
             return fault("the signing key has " + bits + " bits; more than 8192 are not supported");
         // Halves that do not match would only show at the clients, as signatures that do not verify.
         signature trial;
-        const auto text = std::as_bytes(std::span(std::string_view("regrant")));
+        const auto text = std::as_bytes(std::span<const char>(std::string_view("regrant")));
         trial.size_bytes = key.sign(text, trial.bytes);
         if (trial.size_bytes == 0 || !key.verify(text, trial.view()))
             return fault("the signing key is damaged: it does not verify its own signature");

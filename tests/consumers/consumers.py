@@ -35,6 +35,9 @@ NEEDS = {"sqlite": "sqlite3", "postgresql": "libpq", "redis": "hiredis"}
 HERE_ARE = {wing for wing, name in NEEDS.items() if subprocess.run(["pkg-config", "--exists", name]).returncode == 0}
 HAS_SQLITE = "sqlite" in HERE_ARE
 HAS_WING = HAS_SQLITE and (TOP / "include/regrant/store/sqlite.hpp").is_file()
+HAS_LIBCXX = "clang++" in COMPILERS and subprocess.run(
+    ["clang++", "-stdlib=libc++", "-fsyntax-only", "-x", "c++", "-"], input="#include <version>\n", text=True,
+    stderr=subprocess.DEVNULL).returncode == 0
 PUBLIC = sorted(p.relative_to(TOP / "include").as_posix() for p in (TOP / "include/regrant").rglob("*.hpp")
                 if p.parent.name != "detail")
 OWN_TARGETS = {"regrant"} | {f"regrant_{wing}" for wing in NEEDS}
@@ -489,6 +492,10 @@ def include_all(headers):
     return "".join(f"#include <{h}>\n" for h in headers if Path(h).stem not in missing)
 
 
+def wing_flags():
+    return run("pkg-config", "--cflags", *(NEEDS[w] for w in sorted(HERE_ARE))).split()
+
+
 def min_and_max(compiler):
     """The macros of windows.h, defined where they do nobody else's headers harm, of which few stand them. And a char
     without a sign, as ARM has it."""
@@ -503,9 +510,7 @@ def min_and_max(compiler):
                           (one, ["regrant/regrant.hpp"])):
         source = AREA / f"min-max-{compiler}-{base.name}.cpp"
         source.write_text(before + macros + include_all(headers) + after)
-        flags = subprocess.run(["pkg-config", "--cflags", *(NEEDS[w] for w in sorted(HERE_ARE))], capture_output=True,
-                               text=True, check=True).stdout.split()
-        run(*compile_line(compiler, "-funsigned-char", f"-I{base}", *flags, "-c", source, "-o", source.with_suffix(".o")))
+        run(*compile_line(compiler, "-funsigned-char", f"-I{base}", *wing_flags(), "-c", source, "-o", source.with_suffix(".o")))
 
 
 def older_language(compiler):
@@ -527,6 +532,16 @@ for each in COMPILERS:
     check(f"no warning of {each} from the single header and picojson included with -I", no_warnings, each)
     check(f"macros named min and max, and chars that are unsigned, do no harm ({each})", min_and_max, each)
     check(f"C++17 gets one clear #error line from every public header ({each})", older_language, each)
+
+
+if HAS_LIBCXX:
+    @named("clang++ with libc++ takes the core, the stores and the kit without a warning, and the program runs")
+    def _():
+        (AREA / "all.hpp").write_text(include_all(h for h in PUBLIC if "/host/" not in h))
+        line = compile_line("clang++", "-stdlib=libc++", *WARNINGS, f"-I{TOP / 'include'}", *wing_flags())
+        run(*line, "-include", AREA / "all.hpp", "-c", HERE / "consumer.cpp", "-o", AREA / "libcxx.o")
+        run("clang++", "-stdlib=libc++", AREA / "libcxx.o", "-lcrypto", "-o", AREA / "libcxx")
+        answers(AREA / "libcxx")
 
 
 # --- the host's own picojson ---

@@ -50,8 +50,9 @@ public:
         std::int64_t hosts = 1;
         for (const PQconninfoOption* each = parsed.get(); each->keyword != nullptr; ++each)
             if (each->val != nullptr && std::string_view(each->keyword).starts_with("host"))
-                hosts = (std::max)(hosts, 1 + std::count(each->val, each->val + std::strlen(each->val), ','));
-        const std::string unanswered = std::to_string((std::max)(timeout.count() / (hosts + 1), std::int64_t{1}));
+                hosts = std::max<std::int64_t>(
+                    hosts, 1 + std::count(each->val, each->val + std::strlen(each->val), ','));
+        const std::string unanswered = std::to_string(std::max<std::int64_t>(timeout.count() / (hosts + 1), 1));
         for (const PQconninfoOption* each = parsed.get(); each->keyword != nullptr; ++each) {
             const std::string_view keyword = each->keyword;
             const std::string_view value = each->val == nullptr ? "" : each->val;
