@@ -314,6 +314,17 @@ def _():
            "an option of the parent was changed")
 
 
+@named("Meson takes regrant into a project in an older C++ that compiles its server alone as C++20")
+def _():
+    folder = project("meson", "meson-older")
+    (folder / "subprojects").mkdir()
+    (folder / "subprojects/regrant").symlink_to(TOP)
+    text = (folder / "meson.build").read_text()
+    (folder / "meson.build").write_text(text.replace(", default_options: ['cpp_std=c++20']", ", default_options: ['cpp_std=c++17']")
+                                        .replace("install: true", "override_options: ['cpp_std=c++20']"))
+    build_with_meson(folder)
+
+
 @named("Meson takes regrant through a wrap-file with [provide], from the packaged tarball")
 def _():
     folder = project("meson", "meson-wrap")
