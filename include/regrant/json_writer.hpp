@@ -68,10 +68,11 @@ template <std::integral Value> std::string_view decimal(Value value, std::array<
     char* to = end;
     for (; left >= 100; left /= 100) {
         to -= 2;
-        std::memcpy(to, decimal_pairs[left % 100].data(), 2);
+        std::memcpy(to, decimal_pairs[static_cast<unsigned>(left % 100)].data(), 2);
     }
-    *--to = decimal_pairs[left][1];
-    if (left >= 10) *--to = decimal_pairs[left][0];
+    const auto first = static_cast<unsigned>(left);
+    *--to = decimal_pairs[first][1];
+    if (first >= 10) *--to = decimal_pairs[first][0];
     if (is_negative) *--to = '-';
     return {to, static_cast<std::size_t>(end - to)};
 }

@@ -184,11 +184,13 @@ private:
     private:
         static constexpr std::size_t ways = 8;
 
-        std::mutex& lock_of(std::uint64_t name) { return locks_[name % buckets_.size() / ways % locks_.size()]; }
+        /// \return below most_buckets / ways
+        std::size_t number_of(std::uint64_t name) { return static_cast<unsigned>(name % buckets_.size()) / ways; }
+        std::mutex& lock_of(std::uint64_t name) { return locks_[number_of(name) % locks_.size()]; }
 
         std::span<bucket> set_of(std::uint64_t name) {
             // The upper bits tell the buckets of a set apart.
-            return std::span(buckets_).subspan(name % buckets_.size() / ways * ways, ways);
+            return std::span(buckets_).subspan(number_of(name) * ways, ways);
         }
         bucket* find(std::uint64_t name, instant now) {
             for (bucket& each : set_of(name))

@@ -2133,10 +2133,11 @@ template <std::integral Value> std::string_view decimal(Value value, std::array<
     char* to = end;
     for (; left >= 100; left /= 100) {
         to -= 2;
-        std::memcpy(to, decimal_pairs[left % 100].data(), 2);
+        std::memcpy(to, decimal_pairs[static_cast<unsigned>(left % 100)].data(), 2);
     }
-    *--to = decimal_pairs[left][1];
-    if (left >= 10) *--to = decimal_pairs[left][0];
+    const auto first = static_cast<unsigned>(left);
+    *--to = decimal_pairs[first][1];
+    if (first >= 10) *--to = decimal_pairs[first][0];
     if (is_negative) *--to = '-';
     return {to, static_cast<std::size_t>(end - to)};
 }
@@ -7278,11 +7279,13 @@ private:
     private:
         static constexpr std::size_t ways = 8;
 
-        std::mutex& lock_of(std::uint64_t name) { return locks_[name % buckets_.size() / ways % locks_.size()]; }
+        /// \return below most_buckets / ways
+        std::size_t number_of(std::uint64_t name) { return static_cast<unsigned>(name % buckets_.size()) / ways; }
+        std::mutex& lock_of(std::uint64_t name) { return locks_[number_of(name) % locks_.size()]; }
 
         std::span<bucket> set_of(std::uint64_t name) {
             // The upper bits tell the buckets of a set apart.
-            return std::span(buckets_).subspan(name % buckets_.size() / ways * ways, ways);
+            return std::span(buckets_).subspan(number_of(name) * ways, ways);
         }
         bucket* find(std::uint64_t name, instant now) {
             for (bucket& each : set_of(name))

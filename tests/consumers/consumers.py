@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -543,6 +544,20 @@ for each in COMPILERS:
     check(f"no warning of {each} from the single header and picojson included with -I", no_warnings, each)
     check(f"macros named min and max, and chars that are unsigned, do no harm ({each})", min_and_max, each)
     check(f"C++17 gets one clear #error line from every public header ({each})", older_language, each)
+
+
+if platform.machine() == "x86_64":
+    @named("no warning of g++ where addresses have 32 bits, from the core, the stores and the kit")
+    def _():
+        # Compiled no further than that takes headers for 64 bits, which glibc shares among both.
+        (AREA / "gnu").mkdir()
+        (AREA / "gnu/stubs-32.h").touch()
+        shared = Path("/usr/include") / run("g++", "-print-multiarch").strip()
+        standard = Path("/usr/include/c++") / run("g++", "-dumpversion").strip()
+        (AREA / "bits.cpp").write_text(include_all(h for h in PUBLIC if "/host/" not in h and "async_" not in h))
+        run("g++", "-std=c++20", "-m32", "-msse2", *WARNINGS, "-nostdinc++", "-isystem", standard,
+            "-isystem", shared / standard.relative_to("/usr/include"), "-idirafter", shared, "-idirafter", AREA,
+            *(flag.replace("-I", "-isystem") for flag in wing_flags()), f"-I{TOP / 'include'}", "-fsyntax-only", AREA / "bits.cpp")
 
 
 if HAS_LIBCXX:
