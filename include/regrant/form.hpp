@@ -227,7 +227,11 @@ public:
                 size_ = (std::min)(rest_.find(detail::end_mark), rest_.size());
                 return *this;
             }
-            iterator operator++(int) noexcept { return std::exchange(*this, ++iterator(*this)); }
+            iterator operator++(int) noexcept {
+                const iterator before = *this;
+                ++*this;
+                return before;
+            }
             friend bool operator==(const iterator& one, const iterator& other) noexcept {
                 return one.rest_.size() == other.rest_.size();
             }

@@ -2928,7 +2928,11 @@ public:
                 size_ = (std::min)(rest_.find(detail::end_mark), rest_.size());
                 return *this;
             }
-            iterator operator++(int) noexcept { return std::exchange(*this, ++iterator(*this)); }
+            iterator operator++(int) noexcept {
+                const iterator before = *this;
+                ++*this;
+                return before;
+            }
             friend bool operator==(const iterator& one, const iterator& other) noexcept {
                 return one.rest_.size() == other.rest_.size();
             }
@@ -6258,6 +6262,9 @@ private:
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wshadow"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuseless-cast"
+#endif
 #endif
 #if __has_include(<picojson.h>)
 #include <picojson.h>

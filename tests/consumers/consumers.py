@@ -495,8 +495,11 @@ def no_warnings(compiler):
                                  Path("/usr/local/include/picojson.h")) if p.is_file()), None)
     if picojson:
         shutil.copy(picojson, folder)
-    run(*compile_line(compiler, *WARNINGS, "-Wold-style-cast", "-Wundef", "-Wnon-virtual-dtor", "-Wcast-qual", f"-I{folder}",
-                      "-c", HERE / "consumer.cpp", "-o", folder / "consumer.o"))
+    more = ("-Wold-style-cast -Wundef -Wnon-virtual-dtor -Wcast-qual -Wcast-align -Wdouble-promotion -Wformat=2 -Wextra-semi "
+            "-Wswitch-enum -Wredundant-decls -Woverloaded-virtual -Wimplicit-fallthrough").split()
+    if compiler == "g++":
+        more += "-Wuseless-cast -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wsuggest-override".split()
+    run(*compile_line(compiler, *WARNINGS, *more, f"-I{folder}", "-c", HERE / "consumer.cpp", "-o", folder / "consumer.o"))
 
 
 def include_all(headers):
