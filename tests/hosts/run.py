@@ -14,6 +14,7 @@ import concurrent.futures
 import contextlib
 import importlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -32,6 +33,7 @@ AT_ONCE = 4
 KNOWN = {
     "httplib": {
         "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
+        "endless-chunk-line": "cpp-httplib 0.11 keeps a line of any length",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
     },
     "fastcgi": {
@@ -127,6 +129,7 @@ def run_checks(program, report):
         report.add("other-routes", other_routes(url))
         report.add("peer", told_peer(url))
         report.add("long-start-lines", long_start_lines(url))
+        report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("sigterm", ended_by(process))
     report.add("taken-port", taken_port(program))
     report.add("answer-that-throws", answer_that_throws(program))
@@ -194,6 +197,23 @@ def long_start_lines(url):
         if answer.status not in (400, 405, 414, 431) or answer.json != {"error": "invalid_request"}:
             return f"{start[:30]}: {answer}"
     return None
+
+
+def endless_chunk_line(url, process):
+    """Whether the line of a chunk that never ends is cut off or passed over, and not kept (9112 7.1.1: "A recipient ...
+    ought to limit the total length of chunk extensions received")."""
+    kept, piece = resident_bytes(process), b"a" * 65536
+    with host_at(url).connect() as line:
+        line.send(check_host.request(b"", FORM, "Transfer-Encoding: chunked", method="POST", target="/oauth2/token",
+                                     length=False) + b"5;")
+        for _ in range(1000):
+            line.send(piece)
+        kept = resident_bytes(process) - kept
+    return f"{kept >> 20} MiB of 62 are kept" if kept > 16 << 20 else None
+
+
+def resident_bytes(process):
+    return int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def other_routes(url):

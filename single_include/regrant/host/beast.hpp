@@ -158,7 +158,7 @@ struct connection_limits {
 template <class Answer> class served_connection {
 public:
     served_connection(boost::asio::ip::tcp::socket accepted, Answer& answer, const connection_limits& limits)
-        : stream_(std::move(accepted)), answer_(answer), limits_(limits) {
+        : stream_(std::move(accepted)), answer_(answer), limits_(limits), buffer_(limits.header_bytes + 65536U) {
         stream_.socket().set_option(boost::asio::ip::tcp::no_delay(true)); // else every second answer waits 40 ms
         peer_ = peer_of(stream_.socket());
     }
@@ -258,7 +258,7 @@ private:
     Answer& answer_;
     connection_limits limits_;
     std::string peer_{};
-    boost::beast::flat_buffer buffer_{};
+    boost::beast::flat_buffer buffer_; // bounded, for Beast keeps the line of a chunk until it has ended
 };
 
 /// Serves all requests of a connection and closes it. Nothing in it waits but for the socket and for `answer`.
