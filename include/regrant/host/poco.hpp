@@ -277,7 +277,7 @@ private:
                 request.body = *std::move(body);
                 const std::string_view target = from.getURI();
                 return answer_(target.substr(0, target.find('?')), std::move(request));
-            } catch (const std::exception&) {
+            } catch (...) {
                 return to_reply(refusal{reason::exception_caught});
             }
         }

@@ -32,7 +32,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -225,7 +224,7 @@ private:
                 co_return answer_(path, std::move(request));
             else
                 co_return co_await answer_(path, std::move(request));
-        } catch (const std::exception&) {
+        } catch (...) {
             co_return to_reply(refusal{reason::exception_caught});
         }
     }
@@ -311,7 +310,7 @@ void serve_connection_blocking(boost::asio::ip::tcp::socket accepted, Answer ans
         boost::asio::co_spawn(own, serve_connection(std::move(moved), std::move(answer), limits),
                               boost::asio::detached);
         own.run();
-    } catch (const std::exception&) {
+    } catch (...) {
         // As above.
     }
 }

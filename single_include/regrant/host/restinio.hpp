@@ -23,7 +23,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -142,10 +141,10 @@ restinio::request_handling_status_t answer_request(restinio::generic_request_t<E
         http_reply reply = to_reply(refusal{reason::exception_caught});
         try {
             reply = answer(path.substr(0, path.find('?')), to_request(asked));
-        } catch (const std::exception&) {
+        } catch (...) {
         }
         return send(std::move(reply), asked);
-    } catch (const std::exception&) {
+    } catch (...) {
         return restinio::request_rejected();
     }
 }
