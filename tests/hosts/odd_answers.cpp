@@ -1,4 +1,4 @@
-// tests/hosts/odd_answers.cpp - what a host makes of an answer that throws no std::exception.
+// tests/hosts/odd_answers.cpp - what a host makes of an answer that throws no std::exception, or has a status of its own.
 // SPDX-License-Identifier: MIT
 #include <regrant/host/beast.hpp>
 #include <regrant/host/poco.hpp>
@@ -28,7 +28,7 @@ void check(bool holds, const std::string& what) {
 
 http_reply odd(std::string_view path, http_request) {
     if (path == "/throws") throw 42; // NOLINT(hicpp-exception-baseclass): a host's code may
-    return {};
+    return {static_cast<regrant::http_status>(418), {}, "tea"};
 }
 
 /// The first 13 bytes of an answer: `HTTP/1.1 200 `.
@@ -47,6 +47,8 @@ std::string status_line(std::uint16_t port, std::string_view path) {
 void check_host(const std::string& name, std::uint16_t port) {
     const std::string thrown = status_line(port, "/throws");
     check(thrown == "HTTP/1.1 503 ", name + ": what throws an int gets 503 as all that throws (R51): " + thrown);
+    const std::string unknown = status_line(port, "/");
+    check(unknown == "HTTP/1.1 418 ", name + ": a status of the host's own is sent as it is (9110 15): " + unknown);
 }
 
 } // namespace

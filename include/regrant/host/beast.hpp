@@ -101,8 +101,8 @@ template <class Fields>
 boost::beast::http::response<boost::beast::http::string_body>
 to_response(http_reply reply, const boost::beast::http::header<true, Fields>& asked, afterwards then) {
     namespace http = boost::beast::http;
-    http::response<http::string_body> response(http::int_to_status(static_cast<unsigned>(reply.status)),
-                                               asked.version());
+    http::response<http::string_body> response(http::status::ok, asked.version());
+    response.result(static_cast<unsigned>(reply.status)); // a status that Beast has no name for would become 000
     for (const auto& [name, value] : reply.headers) response.insert(name, value);
     response.keep_alive(then == afterwards::keep_alive);
     // RFC 9110 8.6: no Content-Length with a 204, nor a HEAD's own, which need not be a GET's.
