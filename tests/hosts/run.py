@@ -129,6 +129,7 @@ def run_checks(program, report):
         report.add("other-routes", other_routes(url))
         report.add("peer", told_peer(url))
         report.add("long-start-lines", long_start_lines(url))
+        report.add("absolute-form", absolute_form(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("sigterm", ended_by(process))
     report.add("taken-port", taken_port(program))
@@ -197,6 +198,18 @@ def long_start_lines(url):
         if answer.status not in (400, 405, 414, 431) or answer.json != {"error": "invalid_request"}:
             return f"{start[:30]}: {answer}"
     return None
+
+
+def absolute_form(url):
+    """Whether a target in absolute form is understood (9112 3.2.2: "a server MUST accept the absolute-form in
+    requests")."""
+    body = (TENANT + "x").encode()
+    for target in ("http://localhost/oauth2/token", "http://localhost:80/oauth2/token?a=/b"):
+        answer = ask(url, "POST", target, FORM, body=body)
+        if answer.status != 400 or answer.json != {"error": "invalid_grant"}:
+            return f"{target}: {answer}"
+    answer = ask(url, "GET", "http://localhost/health")
+    return None if answer.status == 200 else f"{answer}"
 
 
 def endless_chunk_line(url, process):

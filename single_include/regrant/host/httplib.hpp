@@ -128,6 +128,7 @@ inline void answer_error(httplib::Response& to) {
 /// - a connection serves as many requests as it likes, where httplib would hang up after 5;
 /// - the body of a GET, which httplib leaves unread, is not taken for the next request: `send` closes behind it, and
 ///   a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
+/// - a target in absolute form, which httplib takes for a path, is routed by its path;
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
 /// Two traps stay. Every open connection holds a thread of the pool, by default 8 or one less than the cores: give
@@ -138,6 +139,7 @@ inline void prepare(httplib::Server& server) {
     server.set_keep_alive_max_count(100'000);
     server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
         using enum httplib::Server::HandlerResponse;
+        if (!from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = std::string(path_of(from.path));
         const bool is_read =
             from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
         const framing found = framing_of(from);
@@ -212,9 +214,7 @@ inline void mount(httplib::Server& server, const std::string& path, std::functio
     server.set_error_handler([answer = std::move(answer), path](from_type from, to_type to) {
         const bool is_answered = to.has_header("Cache-Control") || !to.body.empty();
         if (is_answered || to.status == 404) return;
-        const std::string_view target = from.target;
-        const bool is_unknown_method =
-            to.status == 400 && from.method != "POST" && target.substr(0, target.find('?')) == path;
+        const bool is_unknown_method = to.status == 400 && from.method != "POST" && path_of(from.target) == path;
         if (!is_unknown_method) return answer_error(to);
         close_after(to);
         send(answer(to_request(from)), to);

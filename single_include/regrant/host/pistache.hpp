@@ -128,8 +128,7 @@ inline http_request to_request(const Pistache::Http::Request& from) {
         const std::string head = seen->value();
         const std::string_view line = std::string_view(head).substr(0, head.find("\r\n"));
         request.method = line.substr(0, line.find(' '));
-        const std::string_view target = line.substr(0, line.rfind(' ')).substr(request.method.size());
-        request.query = secret(query_of(target));
+        request.query = secret(query_of(line.substr(0, line.rfind(' '))));
         detail::each_pistache_header(head, [&](auto name, auto value) { request.header(name, value); });
         return request;
     }
@@ -224,6 +223,8 @@ private:
 
     /// Whether it is clear where the request ends (RFC 9112 6.3).
     static bool read_head(line_type& line) {
+        const std::size_t at = line.head.find(' ') + 1, size = line.head.find_first_of("? \r", at) - at;
+        line.head.replace(at, size, std::string(path_of({line.head.data() + at, size}))); // no scheme, no host
         const bool is_http_1_0 = line.head.substr(0, line.head.find("\r\n")).ends_with(" HTTP/1.0");
         line.closes = is_http_1_0;
         int framings = 0;

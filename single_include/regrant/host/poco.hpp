@@ -280,8 +280,7 @@ private:
             try {
                 http_request request = to_request(from);
                 request.body = *std::move(body);
-                const std::string_view target = from.getURI();
-                return answer_(target.substr(0, target.find('?')), std::move(request));
+                return answer_(path_of(from.getURI()), std::move(request));
             } catch (...) {
                 return to_reply(refusal{reason::exception_caught});
             }

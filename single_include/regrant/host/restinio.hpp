@@ -137,10 +137,9 @@ restinio::request_handling_status_t answer_request(restinio::generic_request_t<E
     try {
         if (!is_framing_sound(asked)) return send(to_reply(refusal{reason::malformed_escape}), asked);
         const auto target = asked.header().request_target();
-        const std::string_view path(target.data(), target.size());
         http_reply reply = to_reply(refusal{reason::exception_caught});
         try {
-            reply = answer(path.substr(0, path.find('?')), to_request(asked));
+            reply = answer(path_of({target.data(), target.size()}), to_request(asked));
         } catch (...) {
         }
         return send(std::move(reply), asked);
