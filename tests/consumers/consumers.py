@@ -215,6 +215,21 @@ def _():
         expect("regrant" in said and ("no_such_wing" in said) == (number == 3), said)
 
 
+@named("CMake has a store's target where that of its library is, whether a parent brings it or its own module does not")
+def _():
+    prefix, _ = installed_by_cmake()
+    folder = project("find_package", "stores")
+    (folder / "regrant").symlink_to(TOP)
+    for ways, fails in (("add_library(own INTERFACE)\nadd_library(SQLite::SQLite3 ALIAS own)\nadd_subdirectory(regrant)\n"
+                         "get_target_property(linked regrant::sqlite INTERFACE_LINK_LIBRARIES)\n", False),
+                        ("find_package(regrant REQUIRED COMPONENTS sqlite)\n", True)):
+        (folder / "FindSQLite3.cmake").write_text(f"set(SQLite3_FOUND {fails})\n")
+        (folder / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(p LANGUAGES CXX)\n"
+                                               "set(CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR})\n" + ways)
+        said = run("cmake", "-S", folder, "-B", folder / f"out-{fails}", f"-DCMAKE_PREFIX_PATH={prefix}", fails=fails)
+        expect(("component 'sqlite' is not available" in said) == fails, said)
+
+
 @named("a missing picojson is one CMake error that says what to install or set")
 def _():
     folder = project("add_subdirectory", "no-picojson")
