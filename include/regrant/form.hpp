@@ -259,7 +259,7 @@ public:
     /// The first value of a name. \return nothing where it is absent or empty
     /// \par RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
     std::optional<std::string_view> find(std::string_view name) const noexcept {
-        for (const field& each : fields())
+        for (const field each : fields())
             if (each.name == name) return each.value.empty() ? std::nullopt : std::optional(each.value);
         return std::nullopt;
     }
@@ -272,7 +272,7 @@ public:
         std::array<std::string_view, 16> few;
         std::vector<std::string_view> all;
         auto end = few.begin();
-        for (const field& each : fields()) {
+        for (const field each : fields()) {
             if (!counts(each)) continue;
             if (end != few.end()) {
                 if (std::find(few.begin(), end, each.name) != end) return true;

@@ -144,7 +144,7 @@ public:
 private:
     token_request(form&& parsed, received_header&& authorization, std::string&& peer) noexcept
         : form_(std::move(parsed)), authorization_(std::move(authorization)), peer_(std::move(peer)) {
-        for (const form::field& each : form_.fields()) {
+        for (const form::field each : form_.fields()) {
             // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
             if (each.value.empty()) continue;
             if (each.name == "grant_type") grant_type_ = each.value;

@@ -2960,7 +2960,7 @@ public:
     /// The first value of a name. \return nothing where it is absent or empty
     /// \par RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
     std::optional<std::string_view> find(std::string_view name) const noexcept {
-        for (const field& each : fields())
+        for (const field each : fields())
             if (each.name == name) return each.value.empty() ? std::nullopt : std::optional(each.value);
         return std::nullopt;
     }
@@ -2973,7 +2973,7 @@ public:
         std::array<std::string_view, 16> few;
         std::vector<std::string_view> all;
         auto end = few.begin();
-        for (const field& each : fields()) {
+        for (const field each : fields()) {
             if (!counts(each)) continue;
             if (end != few.end()) {
                 if (std::find(few.begin(), end, each.name) != end) return true;
@@ -3299,7 +3299,7 @@ public:
 private:
     token_request(form&& parsed, received_header&& authorization, std::string&& peer) noexcept
         : form_(std::move(parsed)), authorization_(std::move(authorization)), peer_(std::move(peer)) {
-        for (const form::field& each : form_.fields()) {
+        for (const form::field each : form_.fields()) {
             // RFC 6749 3.2: "Parameters sent without a value MUST be treated as if they were omitted"
             if (each.value.empty()) continue;
             if (each.name == "grant_type") grant_type_ = each.value;

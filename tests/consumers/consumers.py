@@ -514,6 +514,8 @@ def no_warnings(compiler):
             "-Wswitch-enum -Wredundant-decls -Woverloaded-virtual -Wimplicit-fallthrough").split()
     if compiler == "g++":
         more += "-Wuseless-cast -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wsuggest-override".split()
+    else:
+        more.append("-Wrange-loop-analysis")
     run(*compile_line(compiler, *WARNINGS, *more, f"-I{folder}", "-c", HERE / "consumer.cpp", "-o", folder / "consumer.o"))
 
 
