@@ -36,6 +36,9 @@ KNOWN = {
         "endless-chunk-line": "cpp-httplib 0.11 keeps a line of any length",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
     },
+    "restinio": {
+        "http-1-0-chunks": "RESTinio 0.6 tells nobody that a request is HTTP/1.0, and keeps its connection",
+    },
     "fastcgi": {
         "header-spaces": "nginx 1.22 takes a tab before a header's value for a part of it, and answers 400",
     },
@@ -130,6 +133,7 @@ def run_checks(program, report):
         report.add("peer", told_peer(url))
         report.add("long-start-lines", long_start_lines(url))
         report.add("absolute-form", absolute_form(url))
+        report.add("http-1-0-chunks", http_1_0_chunks(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("sigterm", ended_by(process))
     report.add("taken-port", taken_port(program))
@@ -210,6 +214,17 @@ def absolute_form(url):
             return f"{target}: {answer}"
     answer = ask(url, "GET", "http://localhost/health")
     return None if answer.status == 200 else f"{answer}"
+
+
+def http_1_0_chunks(url):
+    """Whether HTTP/1.0 with chunks is taken for what it is (9112 6.1: "MUST treat the message as if the framing is
+    faulty ... and close the connection after processing the message")."""
+    chunks = check_host.in_chunks((TENANT + "x").encode())
+    with host_at(url).connect() as line:
+        line.send(check_host.request(chunks, FORM, "Transfer-Encoding: chunked", "Connection: keep-alive",
+                                     method="POST", target="/oauth2/token", version="HTTP/1.0", length=False))
+        answer = line.read("POST")
+        return None if answer.status == 400 and line.is_closed() else f"it stays open behind {answer}"
 
 
 def endless_chunk_line(url, process):

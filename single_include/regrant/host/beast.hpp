@@ -119,10 +119,11 @@ to_response(http_reply reply, const boost::beast::http::header<true, Fields>& as
 }
 
 /// Whether it is clear where the body ends: Beast passes a coding other than `chunked` on without reading its body,
-/// which would then be taken for the next request (RFC 9112 6.3).
+/// which would then be taken for the next request (RFC 9112 6.3); HTTP/1.0 has none (6.1).
 template <class Fields> bool is_framing_sound(const boost::beast::http::header<true, Fields>& header) {
     const auto [first, last] = header.equal_range(boost::beast::http::field::transfer_encoding);
-    return first == last || (std::next(first) == last && boost::beast::iequals(first->value(), "chunked"));
+    return first == last || (std::next(first) == last && boost::beast::iequals(first->value(), "chunked") &&
+                             header.version() >= 11);
 }
 
 /// Answers what never became a request; the connection must be closed behind it.
