@@ -32,9 +32,13 @@ AT_ONCE = 4
 # What a host fails and we cannot mend, by the name of the check, and why.
 KNOWN = {
     "httplib": {
+        "http-1-0-expect": "cpp-httplib 0.11 sends `100 Continue` to HTTP/1.0, too",
         "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
         "endless-chunk-line": "cpp-httplib 0.11 keeps a line of any length",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
+    },
+    "poco": {
+        "http-1-0-expect": "Poco 1.11 sends `100 Continue` to HTTP/1.0, too",
     },
     "restinio": {
         "http-1-0-chunks": "RESTinio 0.6 tells nobody that a request is HTTP/1.0, and keeps its connection",
@@ -133,6 +137,7 @@ def run_checks(program, report):
         report.add("peer", told_peer(url))
         report.add("long-start-lines", long_start_lines(url))
         report.add("absolute-form", absolute_form(url))
+        report.add("http-1-0-expect", http_1_0_expect(url))
         report.add("http-1-0-chunks", http_1_0_chunks(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("sigterm", ended_by(process))
@@ -214,6 +219,20 @@ def absolute_form(url):
             return f"{target}: {answer}"
     answer = ask(url, "GET", "http://localhost/health")
     return None if answer.status == 200 else f"{answer}"
+
+
+def http_1_0_expect(url):
+    """Whether HTTP/1.0 gets no 100 Continue (9110 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0
+    client"), and its answer all the same."""
+    body = (TENANT + "x").encode()
+    text = check_host.request(body, FORM, "Expect: 100-continue", method="POST", target="/oauth2/token",
+                              version="HTTP/1.0")
+    with host_at(url).connect() as line:
+        line.send(text[:-len(body)])
+        time.sleep(0.2)
+        line.send(body)
+        answer = line.read("POST", final=False)
+    return None if answer.json == {"error": "invalid_grant"} else f"{answer}"
 
 
 def http_1_0_chunks(url):

@@ -192,7 +192,9 @@ private:
         http_request request = to_request(parser.get().base());
         request.peer = peer_;
         take_what_is_here(parser, error);
-        if (!error && boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done())
+        // RFC 9110 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client."
+        if (!error && boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done() &&
+            parser.get().version() >= 11)
             error = co_await write(http::response<http::empty_body>(http::status::continue_, 11));
         if (!error && !parser.is_done()) {
             stream_.expires_after(limits_.step);

@@ -74,6 +74,8 @@ private:
             expects_ = detail::equal_but_case(arrived.substr(++at, header.size()), header);
         if (!expects_ || !arrived.ends_with("\r\n\r\n")) return;
         expects_ = false;
+        // RFC 9110 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client."
+        if (arrived.substr(0, arrived.find('\r')).ends_with(" HTTP/1.0")) return;
         say("HTTP/1.1 100 Continue\r\n\r\n");
     }
 
