@@ -42,6 +42,7 @@ KNOWN = {
     },
     "restinio": {
         "http-1-0-chunks": "RESTinio 0.6 tells nobody that a request is HTTP/1.0, and keeps its connection",
+        "bare-line-feeds": "RESTinio's parser passes over a line feed in a chunk extension",
     },
     "fastcgi": {
         "header-spaces": "nginx 1.22 takes a tab before a header's value for a part of it, and answers 400",
@@ -139,6 +140,7 @@ def run_checks(program, report):
         report.add("absolute-form", absolute_form(url))
         report.add("http-1-0-expect", http_1_0_expect(url))
         report.add("http-1-0-chunks", http_1_0_chunks(url))
+        report.add("bare-line-feeds", bare_line_feeds(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("sigterm", ended_by(process))
     report.add("taken-port", taken_port(program))
@@ -244,6 +246,24 @@ def http_1_0_chunks(url):
                                      method="POST", target="/oauth2/token", version="HTTP/1.0", length=False))
         answer = line.read("POST")
         return None if answer.status == 400 and line.is_closed() else f"it stays open behind {answer}"
+
+
+def bare_line_feeds(url):
+    """Whether a line feed alone is a line's end or refused, in a header and behind a chunk's size (9110 5.5: "a recipient
+    of CR, LF, or NUL within a field value MUST either reject the message or replace each of those characters with SP"):
+    who is in front may take what follows it for a header, or for the chunk."""
+    body = (TENANT + "x").encode()
+    chunks = check_host.in_chunks(body, b";a\nb")
+    for name, text in (("header", check_host.request(body, FORM, "X: a\nTransfer-Encoding: chunked", method="POST",
+                                                     target="/oauth2/token")),
+                       ("chunk", check_host.request(chunks, FORM, "Transfer-Encoding: chunked", method="POST",
+                                                    target="/oauth2/token", length=False))):
+        with host_at(url).connect() as line:
+            line.send(text)
+            answer = line.read("POST")
+            if answer.status != 400 or answer.json == {"error": "invalid_grant"} or not line.is_closed():
+                return f"{name}: {answer}"
+    return None
 
 
 def endless_chunk_line(url, process):

@@ -28,8 +28,7 @@
 
 namespace regrant::inline v0::detail {
 
-/// No header's name: a colon ends one.
-inline constexpr const char* pistache_head = ":head";
+inline constexpr const char* pistache_head = ":head"; // no header's name: a colon ends one
 
 /// Gives each header of a head to `take`, in the order they came; a line without a colon has no name.
 template <class Take> void each_pistache_header(std::string_view head, Take&& take) {
@@ -63,8 +62,8 @@ public:
                 continue;
             }
             line_ += text[at++];
-            if (line_.size() > 4096) step_ = step::broken;
-            if (!line_.ends_with("\r\n")) continue;
+            if (line_.size() > 4096 || (line_.back() == '\n' && !line_.ends_with("\r\n"))) step_ = step::broken;
+            if (!line_.ends_with("\r\n") || step_ == step::broken) continue;
             step_ = step_behind(std::string_view(line_).substr(0, line_.size() - 2));
             line_.clear();
         }
@@ -227,8 +226,9 @@ private:
         bool is_good = true;
         detail::each_pistache_header(line.head, [&](std::string_view name, std::string_view value) {
             using detail::equal_but_case;
-            // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"
-            is_good = is_good && !name.empty() && name.find_first_of(" \t") == std::string_view::npos;
+            // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"; 9110 5.5: no CR, LF, NUL
+            is_good = is_good && !name.empty() && name.find_first_of(" \t") == std::string_view::npos &&
+                      value.find_first_of(std::string_view("\r\n", 3)) == std::string_view::npos;
             if (equal_but_case(name, "content-length")) {
                 const char* const end = value.data() + value.size();
                 const auto read = std::from_chars(value.data(), end, line.left);
