@@ -178,6 +178,8 @@ def answer_that_throws(program):
             answer = ask(url, "POST", "/oauth2/token", FORM, body=(TENANT + "x").encode())
             if answer.status not in (500, 503) or b"clock" in answer.head + answer.body:
                 return f"{answer}"
+            if not answer.json.get("error") or answer.header("Cache-Control") != "no-store":
+                return f"undressed: {answer}"
     return None
 
 

@@ -161,13 +161,17 @@ private:
 ///
 /// \param answer  is given each as `FCGX_Request&`; where it throws, the client is told 503
 template <class Answer> void serve_fastcgi(const fastcgi_port& port, Answer answer) {
+    // Made beforehand, for what is thrown may mean that there is no memory.
+    constexpr const char* thrown =
+        "Status: 503 Error\r\nContent-Type: application/json;charset=UTF-8\r\nCache-Control: no-store\r\n"
+        "Pragma: no-cache\r\nContent-Length: 35\r\n\r\n"
+        R"({"error":"temporarily_unavailable"})";
     FCGX_Request request;
     if (FCGX_InitRequest(&request, port.socket(), FCGI_FAIL_ACCEPT_ON_INTR) != 0) return;
     while (port.is_listening()) {
         const int failed = FCGX_Accept_r(&request);
         if (failed == 0) {
-            detail::caught([&] { answer(request); },
-                           [&](const char*) { FCGX_PutS("Status: 503\r\nContent-Length: 0\r\n\r\n", request.out); });
+            detail::caught([&] { answer(request); }, [&](const char*) { FCGX_PutS(thrown, request.out); });
             FCGX_Finish_r(&request);
         } else if (failed != -EAGAIN && failed != -EINTR) {
             // Where descriptors or memory have run out others will give some back.
