@@ -1,4 +1,4 @@
-// tests/hosts/odd_answers.cpp - what a host makes of an answer that throws no std::exception, or has a status of its own.
+// tests/hosts/odd_answers.cpp - what a host makes of answers that few give, and Beast of an acceptor that goes.
 // SPDX-License-Identifier: MIT
 #include <regrant/host/beast.hpp>
 #include <regrant/host/poco.hpp>
@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -31,6 +33,14 @@ http_reply odd(std::string_view path, http_request) {
     return {static_cast<regrant::http_status>(418), {}, "tea"};
 }
 
+/// Whether nothing of a connection runs at once with the rest of it, however many threads run the loop.
+net::awaitable<http_reply> on_strand(std::string_view, http_request) {
+    const auto runs_on = co_await net::this_coro::executor;
+    const bool is_strand = runs_on.target<net::strand<net::any_io_executor>>() != nullptr;
+    if (is_strand) co_return http_reply{};
+    co_return http_reply{regrant::http_status::bad_request};
+}
+
 /// The first 13 bytes of an answer: `HTTP/1.1 200 `.
 std::string status_line(std::uint16_t port, std::string_view path) {
     net::io_context context;
@@ -51,10 +61,29 @@ void check_host(const std::string& name, std::uint16_t port) {
     check(unknown == "HTTP/1.1 418 ", name + ": a status of the host's own is sent as it is (9110 15): " + unknown);
 }
 
+void check_beast_alone() {
+    net::io_context loop;
+    auto acceptor = std::make_unique<net::ip::tcp::acceptor>(
+        loop, net::ip::tcp::endpoint(net::ip::address_v4::loopback(), 0));
+    const std::uint16_t port = acceptor->local_endpoint().port();
+    bool is_over = false;
+    net::co_spawn(loop, host::serve_port(*acceptor, on_strand), [&](const std::exception_ptr&) { is_over = true; });
+    std::thread running([&] { loop.run(); });
+    const std::string answered = status_line(port, "/");
+    check(answered == "HTTP/1.1 200 ", "beast: each connection of serve_port has a strand of its own: " + answered);
+    net::post(loop, [&] {
+        acceptor->close();
+        acceptor.reset();
+    });
+    running.join();
+    check(is_over, "beast: serve_port ends with its acceptor, and looks at it no more");
+}
+
 } // namespace
 
 int main() {
     std::setvbuf(stdout, nullptr, _IOLBF, 0); // what was said before a crash is seen
+    check_beast_alone();
     {
         net::io_context loop(1);
         net::ip::tcp::acceptor acceptor(loop, {net::ip::address_v4::loopback(), 0});

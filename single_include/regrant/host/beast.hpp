@@ -21,6 +21,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -276,7 +277,7 @@ boost::asio::awaitable<void> serve_connection(boost::asio::ip::tcp::socket accep
     co_await connection.serve();
 }
 
-/// Accepts connections and serves each, on the executor of the acceptor, until that is closed.
+/// Accepts connections and serves each until the acceptor is closed, on its executor, which any number of threads may run.
 /// \param answer  as for `serve_connection`
 template <class Answer>
 boost::asio::awaitable<void> serve_port(boost::asio::ip::tcp::acceptor& acceptor, Answer answer,
@@ -284,15 +285,18 @@ boost::asio::awaitable<void> serve_port(boost::asio::ip::tcp::acceptor& acceptor
     boost::asio::steady_timer pause(acceptor.get_executor());
     while (acceptor.is_open()) {
         boost::beast::error_code error;
-        auto accepted = co_await acceptor.async_accept(boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        // Of each its own: the end of a wait and of a read must not meet.
+        const auto strand = boost::asio::make_strand(acceptor.get_executor());
+        auto accepted =
+            co_await acceptor.async_accept(strand, boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error == boost::asio::error::operation_aborted) co_return; // closed, and perhaps gone by now
         if (error) {
             // Out of descriptors, or the peer is gone again: some come back.
             pause.expires_after(std::chrono::milliseconds(50));
             co_await pause.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, error));
             continue;
         }
-        boost::asio::co_spawn(acceptor.get_executor(), serve_connection(std::move(accepted), answer, limits),
-                              boost::asio::detached);
+        boost::asio::co_spawn(strand, serve_connection(std::move(accepted), answer, limits), boost::asio::detached);
     }
 }
 
