@@ -2364,7 +2364,7 @@ inline std::string to_json(const token_response& answer) {
     json.key("refresh_token").value(answer.refresh_token.reveal());
     json.key("scope").value(answer.scope);
     if (answer.id_token) json.key("id_token").value(answer.id_token->reveal());
-    json.key("token_type").value("Bearer");
+    json.key("token_type").raw(R"("Bearer")");
     json.key("expires_in").value(std::int64_t{answer.expires_in.count()});
     json.end_object();
     return body;
