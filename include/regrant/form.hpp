@@ -40,11 +40,6 @@ struct form_limits {
 
 namespace detail {
 
-// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
-// its value, so that the fields need no memory but their text's own.
-inline constexpr char split_mark = '\xFF';
-inline constexpr char end_mark = '\0';
-
 enum class form_shape : std::uint8_t {
     /// names with values, between marks
     fields,
@@ -60,102 +55,90 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     char* to = text.data();
     const char* from = to;
     const char* const end = from + text.size();
-    // Where the name or value that is being decoded begins.
-    const char* part = to;
-    const form_bytes* kinds = is_form ? &name_bytes : &text_bytes;
-    std::size_t fields = 0;
-    // What was escaped in the part, and what begins no character, or-ed: from 0x80 on its UTF-8 must be looked at.
-    unsigned bits = 0;
+    const form_meanings* meanings = is_form ? &name_meanings : &text_meanings;
+    std::size_t room = most_fields;
+    // A character can be escaped by half, so that only what is decoded shows whether it is one.
+    bool is_surely_utf8 = true;
 
     // What they need is passed, not captured, so that it can stay in registers.
-    const auto kind_of = [](const form_bytes* by, const char* at) { return (*by)[static_cast<unsigned char>(*at)]; };
-    const auto begin_of_piece = [](const char* at, const char* last) {
-        while (is_form && at != last && *at == '&') ++at;
-        return at;
+    const auto meaning_of = [](const form_meanings* by, const char* at) -> unsigned {
+        return (*by)[static_cast<unsigned char>(*at)];
     };
-    const auto is_good = [](const char* first, const char* last, unsigned seen) {
-        return seen < 0x80 || is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
+    const auto rest = [&] { return std::string_view(from, static_cast<std::size_t>(end - from)); };
+    const auto error_of = [](unsigned refused) {
+        return refused == end_mark ? form_error::nul_byte : form_error::invalid_utf8;
     };
-    // The limits come first, wherever the fault is.
-    const auto fault = [most_fields](form_error error, std::string_view rest, std::size_t before) {
-        const std::size_t following = count_pieces(rest.substr((std::min)(rest.find('&'), rest.size())));
-        return unexpected(is_form && before + following > most_fields ? form_error::too_many_fields : error);
-    };
-    const auto rest = [end](const char* at) { return std::string_view(at, static_cast<std::size_t>(end - at)); };
+    std::optional<form_error> error;
 
-    from = begin_of_piece(from, end);
-    if (from != end) fields = 1;
-    if (is_form && fields > most_fields) return unexpected(form_error::too_many_fields);
+    while (is_form && from != end && *from == '&') ++from;
+    if (is_form && from != end && room-- == 0) return unexpected(form_error::too_many_fields);
     while (from != end) {
-        form_byte kind = kind_of(kinds, from);
-        if (kind == form_byte::plain) {
-            *to++ = *from++;
-            if (from == end) [[unlikely]] break;
-            kind = kind_of(kinds, from);
+        unsigned meaning = meaning_of(meanings, from);
+        if (meaning <= 0x7F) {
+            *to++ = static_cast<char>(meaning);
+            if (++from == end) [[unlikely]] break;
+            meaning = meaning_of(meanings, from);
         }
-        if (kind == form_byte::percent) {
+        if (meaning <= 0x7F) {
+            int words = 0;
+            for (; words != 4 && end - from >= 8 && are_plain(from); ++words) {
+                std::memmove(to, from, 8);
+                from += 8;
+                to += 8;
+            }
+            // A long stretch goes on, most likely.
+            constexpr std::size_t stretch = 4 * block_bytes;
+            if (words == 4)
+                for (; end - from >= std::ptrdiff_t{stretch} && is_clear<',', '\x7F', '='>({from, stretch});
+                     to += stretch) {
+                    if (to != from) std::memmove(to, from, stretch);
+                    from += stretch;
+                }
+            const char* const stop = end - from >= 8 ? from + 8 : end;
+            for (; from != stop && (meaning = meaning_of(meanings, from)) <= 0x7F; ++from)
+                *to++ = static_cast<char>(meaning);
+        }
+        if ((meaning & form_separator) != 0) [[likely]] {
+            *to++ = static_cast<char>(meaning);
+            if (static_cast<char>(meaning) == split_mark) {
+                ++from;
+                meanings = &value_meanings;
+            } else {
+                do ++from;
+                while (from != end && *from == '&');
+                if (from == end) [[unlikely]] break;
+                if (room-- == 0) [[unlikely]] return unexpected(form_error::too_many_fields);
+                meanings = &name_meanings;
+            }
+        } else if (meaning == form_escape) {
             const bool whole = end - from >= 3;
             const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
             const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
             const unsigned byte = high << 4 | low;
-            if (byte > 0xFF) [[unlikely]] return fault(form_error::malformed_escape, rest(from), fields);
-            if (byte == 0) [[unlikely]] return fault(form_error::nul_byte, rest(from), fields);
-            bits |= byte;
+            // No two digits, or one of the marks.
+            if (byte - 1 >= 0xFE) [[unlikely]] {
+                error = byte > 0xFF ? form_error::malformed_escape : error_of(byte);
+                break;
+            }
+            is_surely_utf8 = is_surely_utf8 && byte <= 0x7F;
             *to++ = static_cast<char>(byte);
             from += 3;
-            continue;
-        }
-        if (kind == form_byte::plain) {
-            std::ptrdiff_t run = 8;
-            for (int words = 0; words != 3 && run == 8 && end - from >= 8; ++words) {
-                run = plain_of_eight(from);
-                // Up to the first escape everything stands where it belongs.
-                if (to != from) std::copy_n(from, run, to);
-                from += run;
-                to += run;
-            }
-            // A long stretch goes on, most likely.
-            if (run == 8)
-                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear<',', '\x7F', '='>({from, block_bytes});
-                     to += block_bytes) {
-                    if (to != from) copy_block(from, to);
-                    from += block_bytes;
-                }
-            while (from != end && kind_of(kinds, from) == form_byte::plain) *to++ = *from++;
-        } else if (kind == form_byte::separator) {
-            if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
-            // What is checked is not checked again behind the end.
-            bits = 0;
-            if (*from == '=') {
-                ++from;
-                *to++ = split_mark;
-                kinds = &value_bytes;
-            } else {
-                from = begin_of_piece(from + 1, end);
-                if (from == end) [[unlikely]] break;
-                if (++fields > most_fields) [[unlikely]] return unexpected(form_error::too_many_fields);
-                *to++ = end_mark;
-                kinds = &name_bytes;
-            }
-            part = to;
-        } else if (*from == '+') {
-            do {
-                *to++ = ' ';
-                ++from;
-            } while (from != end && *from == '+');
-        } else if (*from == '\0') {
-            return fault(form_error::nul_byte, rest(from), fields);
-        } else {
-            const beyond_ascii run = beyond_ascii_at_start(rest(from));
-            // A character can be half escaped, so whether a byte is at fault shows when the part is decoded.
-            if (!run.is_utf8) bits |= 0x80;
-            std::memmove(to, from, run.size_bytes);
-            from += run.size_bytes;
-            to += run.size_bytes;
+        } else if (meaning == form_beyond_ascii) {
+            std::size_t length = utf8_sequence(rest());
+            is_surely_utf8 = is_surely_utf8 && length != 0;
+            do *to++ = *from++;
+            while (length-- > 1);
+        } else if (meaning == form_refused) {
+            error = error_of(static_cast<unsigned char>(*from));
+            break;
         }
     }
-    if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
-    return static_cast<std::size_t>(to - text.data());
+    const std::string_view meant(text.data(), static_cast<std::size_t>(to - text.data()));
+    if (!error && !is_surely_utf8 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
+    if (!error) return meant.size();
+    // The limits come first, wherever the fault is.
+    const std::string_view others = rest().substr((std::min)(rest().find('&'), rest().size()));
+    return unexpected(is_form && count_pieces(others) > room ? form_error::too_many_fields : *error);
 }
 
 } // namespace detail

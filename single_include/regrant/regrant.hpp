@@ -1015,33 +1015,15 @@ constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
     return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
 }
 
-constexpr bool is_utf8(std::string_view text) noexcept {
+/// Whether a text is well-formed, but for bytes of `Marks`, each of which stands alone.
+template <char... Marks> constexpr bool is_utf8(std::string_view text) noexcept {
     while (!text.empty()) {
         const std::size_t length = utf8_sequence(text);
-        if (length == 0) return false;
-        text.remove_prefix(length);
+        const bool is_mark = length == 0 && ((text.front() == Marks) || ...);
+        if (length == 0 && !is_mark) return false;
+        text.remove_prefix(is_mark ? 1 : length);
     }
     return true;
-}
-
-/// The bytes before the next of ASCII.
-struct beyond_ascii {
-    std::size_t size_bytes = 0;
-    bool is_utf8 = true;
-};
-
-// Kept out of the loops that seldom meet such bytes, whose registers it would take.
-#if defined(__GNUC__)
-__attribute__((noinline))
-#endif
-inline beyond_ascii beyond_ascii_at_start(std::string_view text) noexcept {
-    beyond_ascii run;
-    while (run.size_bytes != text.size() && static_cast<unsigned char>(text[run.size_bytes]) >= 0x80) {
-        const std::size_t length = utf8_sequence(text.substr(run.size_bytes));
-        run.is_utf8 = run.is_utf8 && length != 0;
-        run.size_bytes += length == 0 ? 1 : length;
-    }
-    return run;
 }
 
 } // namespace regrant::inline v0::detail
@@ -2071,13 +2053,6 @@ template <char Least, char Most, char... Others> bool is_clear(std::string_view 
 #endif
 }
 
-/// Copies a block, also to a little before where it stands.
-inline void copy_block(const char* from, char* to) noexcept {
-    char bytes[block_bytes];
-    std::memcpy(bytes, from, block_bytes);
-    std::memcpy(to, bytes, block_bytes);
-}
-
 } // namespace regrant::inline v0::detail
 
 // regrant/json_writer.hpp - compact JSON, its members in the order they are written.
@@ -2645,43 +2620,51 @@ constexpr bool equal_but_case(std::string_view one, std::string_view other) noex
 
 } // namespace regrant::inline v0::detail
 
-// regrant/detail/form_bytes.hpp - what the bytes of form text are.
-
-#include <bit>
+// regrant/detail/form_bytes.hpp - what the bytes of form text mean.
 
 namespace regrant::inline v0::detail {
 
-/// What a byte of form text is. Few kinds, so that compilers make no jump table, which costs more than it spares.
-enum class form_byte : std::uint8_t {
-    plain,
-    percent,
-    /// `&`, and the first `=` of a field
-    separator,
-    /// `+`, a NUL, no ASCII
-    other,
-};
-using form_bytes = std::array<form_byte, 256>;
+// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
+// its value, so that the fields need no memory but their text's own.
+inline constexpr char split_mark = '\xFF';
+inline constexpr char end_mark = '\0';
+
+/// What a byte of form text means: up to 0x7F itself, or one of these.
+using form_meaning = std::uint16_t;
+/// Ends a name or value; the low byte is the mark to set.
+inline constexpr form_meaning form_separator = 0x100;
+constexpr form_meaning separator_with(char mark) noexcept {
+    return static_cast<form_meaning>(form_separator + static_cast<unsigned char>(mark));
+}
+inline constexpr form_meaning form_escape = 0x200;
+inline constexpr form_meaning form_beyond_ascii = 0x400;
+/// A byte that is kept for a mark.
+inline constexpr form_meaning form_refused = 0x800;
+
+using form_meanings = std::array<form_meaning, 256>;
 
 /// Where nothing ends a text.
-inline constexpr form_bytes text_bytes = [] {
-    form_bytes kinds{};
-    kinds['%'] = form_byte::percent;
-    kinds['+'] = kinds['\0'] = form_byte::other;
-    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::other;
-    return kinds;
+inline constexpr form_meanings text_meanings = [] {
+    form_meanings meanings{};
+    meanings.fill(form_beyond_ascii);
+    for (form_meaning byte = 0; byte <= 0x7F; ++byte) meanings[byte] = byte;
+    meanings['+'] = ' ';
+    meanings['%'] = form_escape;
+    meanings[static_cast<unsigned char>(split_mark)] = meanings[static_cast<unsigned char>(end_mark)] = form_refused;
+    return meanings;
 }();
 
 /// Where a further `=` is text.
-inline constexpr form_bytes value_bytes = [] {
-    form_bytes kinds = text_bytes;
-    kinds['&'] = form_byte::separator;
-    return kinds;
+inline constexpr form_meanings value_meanings = [] {
+    form_meanings meanings = text_meanings;
+    meanings['&'] = separator_with(end_mark);
+    return meanings;
 }();
 
-inline constexpr form_bytes name_bytes = [] {
-    form_bytes kinds = value_bytes;
-    kinds['='] = form_byte::separator;
-    return kinds;
+inline constexpr form_meanings name_meanings = [] {
+    form_meanings meanings = value_meanings;
+    meanings['='] = separator_with(split_mark);
+    return meanings;
 }();
 
 inline constexpr auto hex_values = [] {
@@ -2695,15 +2678,13 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-/// How many of eight bytes are plain from the first on; may stop early at `=` and the few plain ones below ','.
-inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
-    constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
+/// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
+inline bool are_plain(const char* from) noexcept {
+    constexpr std::uint64_t each = 0x0101'0101'0101'0101;
     std::uint64_t eight = 0;
     std::memcpy(&eight, from, 8);
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a
-    // borrow.
-    const std::uint64_t other = ((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & top;
-    return (std::endian::native == std::endian::little ? std::countr_zero(other) : std::countl_zero(other)) / 8;
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
+    return (((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & 0x80 * each) == 0;
 }
 
 /// How many pieces between `&` are no empty ones.
@@ -2741,11 +2722,6 @@ struct form_limits {
 
 namespace detail {
 
-// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
-// its value, so that the fields need no memory but their text's own.
-inline constexpr char split_mark = '\xFF';
-inline constexpr char end_mark = '\0';
-
 enum class form_shape : std::uint8_t {
     /// names with values, between marks
     fields,
@@ -2761,102 +2737,90 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     char* to = text.data();
     const char* from = to;
     const char* const end = from + text.size();
-    // Where the name or value that is being decoded begins.
-    const char* part = to;
-    const form_bytes* kinds = is_form ? &name_bytes : &text_bytes;
-    std::size_t fields = 0;
-    // What was escaped in the part, and what begins no character, or-ed: from 0x80 on its UTF-8 must be looked at.
-    unsigned bits = 0;
+    const form_meanings* meanings = is_form ? &name_meanings : &text_meanings;
+    std::size_t room = most_fields;
+    // A character can be escaped by half, so that only what is decoded shows whether it is one.
+    bool is_surely_utf8 = true;
 
     // What they need is passed, not captured, so that it can stay in registers.
-    const auto kind_of = [](const form_bytes* by, const char* at) { return (*by)[static_cast<unsigned char>(*at)]; };
-    const auto begin_of_piece = [](const char* at, const char* last) {
-        while (is_form && at != last && *at == '&') ++at;
-        return at;
+    const auto meaning_of = [](const form_meanings* by, const char* at) -> unsigned {
+        return (*by)[static_cast<unsigned char>(*at)];
     };
-    const auto is_good = [](const char* first, const char* last, unsigned seen) {
-        return seen < 0x80 || is_utf8(std::string_view(first, static_cast<std::size_t>(last - first)));
+    const auto rest = [&] { return std::string_view(from, static_cast<std::size_t>(end - from)); };
+    const auto error_of = [](unsigned refused) {
+        return refused == end_mark ? form_error::nul_byte : form_error::invalid_utf8;
     };
-    // The limits come first, wherever the fault is.
-    const auto fault = [most_fields](form_error error, std::string_view rest, std::size_t before) {
-        const std::size_t following = count_pieces(rest.substr((std::min)(rest.find('&'), rest.size())));
-        return unexpected(is_form && before + following > most_fields ? form_error::too_many_fields : error);
-    };
-    const auto rest = [end](const char* at) { return std::string_view(at, static_cast<std::size_t>(end - at)); };
+    std::optional<form_error> error;
 
-    from = begin_of_piece(from, end);
-    if (from != end) fields = 1;
-    if (is_form && fields > most_fields) return unexpected(form_error::too_many_fields);
+    while (is_form && from != end && *from == '&') ++from;
+    if (is_form && from != end && room-- == 0) return unexpected(form_error::too_many_fields);
     while (from != end) {
-        form_byte kind = kind_of(kinds, from);
-        if (kind == form_byte::plain) {
-            *to++ = *from++;
-            if (from == end) [[unlikely]] break;
-            kind = kind_of(kinds, from);
+        unsigned meaning = meaning_of(meanings, from);
+        if (meaning <= 0x7F) {
+            *to++ = static_cast<char>(meaning);
+            if (++from == end) [[unlikely]] break;
+            meaning = meaning_of(meanings, from);
         }
-        if (kind == form_byte::percent) {
+        if (meaning <= 0x7F) {
+            int words = 0;
+            for (; words != 4 && end - from >= 8 && are_plain(from); ++words) {
+                std::memmove(to, from, 8);
+                from += 8;
+                to += 8;
+            }
+            // A long stretch goes on, most likely.
+            constexpr std::size_t stretch = 4 * block_bytes;
+            if (words == 4)
+                for (; end - from >= std::ptrdiff_t{stretch} && is_clear<',', '\x7F', '='>({from, stretch});
+                     to += stretch) {
+                    if (to != from) std::memmove(to, from, stretch);
+                    from += stretch;
+                }
+            const char* const stop = end - from >= 8 ? from + 8 : end;
+            for (; from != stop && (meaning = meaning_of(meanings, from)) <= 0x7F; ++from)
+                *to++ = static_cast<char>(meaning);
+        }
+        if ((meaning & form_separator) != 0) [[likely]] {
+            *to++ = static_cast<char>(meaning);
+            if (static_cast<char>(meaning) == split_mark) {
+                ++from;
+                meanings = &value_meanings;
+            } else {
+                do ++from;
+                while (from != end && *from == '&');
+                if (from == end) [[unlikely]] break;
+                if (room-- == 0) [[unlikely]] return unexpected(form_error::too_many_fields);
+                meanings = &name_meanings;
+            }
+        } else if (meaning == form_escape) {
             const bool whole = end - from >= 3;
             const unsigned high = whole ? hex_values[static_cast<unsigned char>(from[1])] : 0xFFFU;
             const unsigned low = whole ? hex_values[static_cast<unsigned char>(from[2])] : 0xFFFU;
             const unsigned byte = high << 4 | low;
-            if (byte > 0xFF) [[unlikely]] return fault(form_error::malformed_escape, rest(from), fields);
-            if (byte == 0) [[unlikely]] return fault(form_error::nul_byte, rest(from), fields);
-            bits |= byte;
+            // No two digits, or one of the marks.
+            if (byte - 1 >= 0xFE) [[unlikely]] {
+                error = byte > 0xFF ? form_error::malformed_escape : error_of(byte);
+                break;
+            }
+            is_surely_utf8 = is_surely_utf8 && byte <= 0x7F;
             *to++ = static_cast<char>(byte);
             from += 3;
-            continue;
-        }
-        if (kind == form_byte::plain) {
-            std::ptrdiff_t run = 8;
-            for (int words = 0; words != 3 && run == 8 && end - from >= 8; ++words) {
-                run = plain_of_eight(from);
-                // Up to the first escape everything stands where it belongs.
-                if (to != from) std::copy_n(from, run, to);
-                from += run;
-                to += run;
-            }
-            // A long stretch goes on, most likely.
-            if (run == 8)
-                for (; end - from >= std::ptrdiff_t{block_bytes} && is_clear<',', '\x7F', '='>({from, block_bytes});
-                     to += block_bytes) {
-                    if (to != from) copy_block(from, to);
-                    from += block_bytes;
-                }
-            while (from != end && kind_of(kinds, from) == form_byte::plain) *to++ = *from++;
-        } else if (kind == form_byte::separator) {
-            if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
-            // What is checked is not checked again behind the end.
-            bits = 0;
-            if (*from == '=') {
-                ++from;
-                *to++ = split_mark;
-                kinds = &value_bytes;
-            } else {
-                from = begin_of_piece(from + 1, end);
-                if (from == end) [[unlikely]] break;
-                if (++fields > most_fields) [[unlikely]] return unexpected(form_error::too_many_fields);
-                *to++ = end_mark;
-                kinds = &name_bytes;
-            }
-            part = to;
-        } else if (*from == '+') {
-            do {
-                *to++ = ' ';
-                ++from;
-            } while (from != end && *from == '+');
-        } else if (*from == '\0') {
-            return fault(form_error::nul_byte, rest(from), fields);
-        } else {
-            const beyond_ascii run = beyond_ascii_at_start(rest(from));
-            // A character can be half escaped, so whether a byte is at fault shows when the part is decoded.
-            if (!run.is_utf8) bits |= 0x80;
-            std::memmove(to, from, run.size_bytes);
-            from += run.size_bytes;
-            to += run.size_bytes;
+        } else if (meaning == form_beyond_ascii) {
+            std::size_t length = utf8_sequence(rest());
+            is_surely_utf8 = is_surely_utf8 && length != 0;
+            do *to++ = *from++;
+            while (length-- > 1);
+        } else if (meaning == form_refused) {
+            error = error_of(static_cast<unsigned char>(*from));
+            break;
         }
     }
-    if (!is_good(part, to, bits)) [[unlikely]] return fault(form_error::invalid_utf8, rest(from), fields);
-    return static_cast<std::size_t>(to - text.data());
+    const std::string_view meant(text.data(), static_cast<std::size_t>(to - text.data()));
+    if (!error && !is_surely_utf8 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
+    if (!error) return meant.size();
+    // The limits come first, wherever the fault is.
+    const std::string_view others = rest().substr((std::min)(rest().find('&'), rest().size()));
+    return unexpected(is_form && count_pieces(others) > room ? form_error::too_many_fields : *error);
 }
 
 } // namespace detail
@@ -3695,6 +3659,7 @@ inline result<secret_match, outage> match_client_secret(const secret_check& chec
 
 // regrant/client_secret_matcher.hpp - checks presented client secrets, slow hashes once in a while.
 
+#include <bit>
 #include <mutex>
 
 namespace regrant::inline v0 {

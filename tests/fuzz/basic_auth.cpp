@@ -20,10 +20,10 @@ void read(const std::string& header) {
 
     const plain::decoded user = plain::form_decode(plainly->user);
     const plain::decoded password = plain::form_decode(plainly->password);
-    fuzz::require(parsed->client_id_is_encoded() == !user.fault, "the user is form-encoded or not");
-    fuzz::require(parsed->client_id() == (user.fault ? plainly->user : user.text), "the user (R18)");
-    fuzz::require(parsed->client_secret().has_value() == !password.fault, "the password is form-encoded or not");
-    if (!password.fault) fuzz::require(*parsed->client_secret() == password.text, "the password (R18)");
+    fuzz::require(parsed->client_id_is_encoded() == !user.faults.any(), "the user is form-encoded or not");
+    fuzz::require(parsed->client_id() == (user.faults.any() ? plainly->user : user.text), "the user (R18)");
+    fuzz::require(parsed->client_secret().has_value() == !password.faults.any(), "the password is form-encoded or not");
+    if (!password.faults.any()) fuzz::require(*parsed->client_secret() == password.text, "the password (R18)");
     fuzz::require(parsed->raw_client_secret() == plainly->password, "the password as it was sent (R19)");
 }
 

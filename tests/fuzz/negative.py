@@ -56,7 +56,7 @@ WRONGS = [
      ("return each.name != repeatable || repeatable.empty(); };",
       "return !each.value.empty() && (each.name != repeatable || repeatable.empty()); };")),
     ("a NUL is a character", "form", "R4",
-     ("if (byte == 0) [[unlikely]] return fault(form_error::nul_byte, rest(from), fields);", "")),
+     ("if (byte - 1 >= 0xFE)", "if (byte >= 0xFF)")),
     ("a surrogate is UTF-8", "detail/utf8", "R4", ("(lead != 0xED || byte(1) <= 0x9F)", "true")),
     ("one byte too many is read", "form", "R9",
      ("if (body.size() > limits.body_bytes)", "if (body.size() > limits.body_bytes + 1)")),

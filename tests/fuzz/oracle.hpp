@@ -128,7 +128,7 @@ private:
             if (each.name == "client_secret" || each.name == "refresh_token" || each.name == "client_assertion")
                 return refuse(400, "invalid_request");
         const plain::form form = plain::form_parse(asked.body); // R4
-        if (form.fault) return refuse(400, "invalid_request");
+        if (form.faults.any()) return refuse(400, "invalid_request");
         for (std::size_t i = 0; i < form.fields.size(); ++i) // R7
             for (std::size_t k = 0; k < i; ++k)
                 if (form.fields[i].name == form.fields[k].name && form.fields[i].name != "resource")
@@ -151,7 +151,7 @@ private:
         std::vector<plain::field> fields;
         for (const std::string& piece : plain::form_pieces(query)) {
             const plain::decoded name = plain::form_decode(piece.substr(0, piece.find('=')));
-            if (!name.fault) fields.push_back({name.text, ""});
+            if (!name.faults.any()) fields.push_back({name.text, ""});
         }
         return fields;
     }
@@ -189,7 +189,7 @@ private:
             if (!basic) return unauthenticated(), false;
             const plain::decoded user = plain::form_decode(basic->user); // R18
             const plain::decoded password = plain::form_decode(basic->password);
-            const std::string id = user.fault ? basic->user : user.text;
+            const std::string id = user.faults.any() ? basic->user : user.text;
             if (names_itself && sent["client_id"] != id) { // R16
                 made_.challenge = false;
                 refuse(400, "invalid_request");
@@ -197,7 +197,7 @@ private:
             }
             if (!look_up(id)) return made_.challenge = false;
             good = known_ != nullptr && known_->method == method::basic &&
-                   ((!user.fault && !password.fault && is_secret(password.text)) ||
+                   ((!user.faults.any() && !password.faults.any() && is_secret(password.text)) ||
                     (known_->lenient && is_secret(basic->password))); // R19
         } else {
             if (!names_itself) return unauthenticated(), false; // R25

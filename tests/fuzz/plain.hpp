@@ -57,13 +57,16 @@ inline bool is_utf8(const std::string& text) {
     return true;
 }
 
-enum class form_fault : std::uint8_t { escape, nul, utf8 };
+/// R4 makes errors of what the WHATWG URL standard guesses at.
+struct form_faults {
+    bool escape = false, nul = false, utf8 = false;
+    bool any() const { return escape || nul || utf8; }
+};
 
-/// One name or value (WHATWG URL, application/x-www-form-urlencoded parsing); R4 makes errors of what is guessed there.
-/// Of two faults the one that stands first in the text is told, and what is not UTF-8 last.
+/// One name or value (WHATWG URL, application/x-www-form-urlencoded parsing).
 struct decoded {
     std::string text{};
-    std::optional<form_fault> fault{};
+    form_faults faults{};
 };
 
 inline decoded form_decode(const std::string& text) {
@@ -75,14 +78,16 @@ inline decoded form_decode(const std::string& text) {
         else if (c == '%') {
             const std::size_t high = i + 2 < text.size() ? digits.find(lower(text[i + 1])) : std::string::npos;
             const std::size_t low = i + 2 < text.size() ? digits.find(lower(text[i + 2])) : std::string::npos;
-            if (high == std::string::npos || low == std::string::npos) return {{}, form_fault::escape};
-            c = static_cast<char>(high * 16 + low);
-            i += 2;
+            if (high == std::string::npos || low == std::string::npos) made.faults.escape = true;
+            else {
+                c = static_cast<char>(high * 16 + low);
+                i += 2;
+            }
         }
-        if (c == '\0') return {{}, form_fault::nul};
+        if (c == '\0') made.faults.nul = true;
         made.text += c;
     }
-    if (!is_utf8(made.text)) return {{}, form_fault::utf8};
+    made.faults.utf8 = !is_utf8(made.text);
     return made;
 }
 
@@ -93,7 +98,7 @@ struct field {
 
 struct form {
     std::vector<field> fields{};
-    std::optional<form_fault> fault{};
+    form_faults faults{};
 };
 
 /// The pieces between `&` that are not empty: what a limit on fields counts.
@@ -109,8 +114,11 @@ inline form form_parse(const std::string& body) {
         const std::size_t mark = piece.find('=');
         const decoded name = form_decode(piece.substr(0, mark));
         const decoded value = form_decode(mark == std::string::npos ? std::string() : piece.substr(mark + 1));
-        made.fault = name.fault ? name.fault : value.fault;
-        if (made.fault) return made;
+        for (const form_faults& each : {name.faults, value.faults}) {
+            made.faults.escape |= each.escape;
+            made.faults.nul |= each.nul;
+            made.faults.utf8 |= each.utf8;
+        }
         made.fields.push_back({name.text, value.text});
     }
     return made;

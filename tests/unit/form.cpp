@@ -232,7 +232,7 @@ TEST_CASE("the limit of fields comes before a fault in any of them (R9)") {
 }
 
 TEST_CASE("stretches of every length stand where they belong, behind escapes too") {
-    for (std::size_t length = 0; length != 70; ++length)
+    for (std::size_t length = 0; length != 240; ++length)
         for (const auto& [before, meaning] : {std::pair("", ""), std::pair("%41", "A"), std::pair("+*", " *"),
                                              std::pair("%41%42%43%44%45%46", "ABCDEF")}) {
             const std::string stretch(length, 'x');
@@ -247,6 +247,28 @@ TEST_CASE("stretches of every length stand where they belong, behind escapes too
             CHECK((*parsed->fields().begin()).value == stretch + "=v");
             CHECK((*++parsed->fields().begin()).name == stretch + "end");
         }
+}
+
+TEST_CASE("whatever means something else is seen wherever it stands in a stretch (R4)") {
+    for (std::size_t before = 0; before != 130; ++before) {
+        CAPTURE(before);
+        const std::string stretch(before, 'x'), more(130, 'y');
+        const auto parse = [&](std::string_view between) {
+            return form::parse("%6B=" + stretch + std::string(between) + more);
+        };
+        for (const auto& [written, meaning] :
+             {std::pair("+"sv, " "sv), std::pair("%2B"sv, "+"sv), std::pair("="sv, "="sv), std::pair("*"sv, "*"sv),
+              std::pair("\xC3\xA9"sv, "\xC3\xA9"sv), std::pair("%C3\xA9"sv, "\xC3\xA9"sv)}) {
+            const auto parsed = parse(written);
+            REQUIRE(parsed);
+            CHECK(parsed->find("k") == stretch + std::string(meaning) + more);
+        }
+        CHECK(fields_of(*parse("&")).back().first == more);
+        CHECK(parse("%y").error() == form_error::malformed_escape);
+        CHECK(parse("\0"sv).error() == form_error::nul_byte);
+        for (const std::string_view bad : {"\xFF", "%FF", "\xC3", "\xC3\xFF", "\xA9"})
+            CHECK(parse(bad).error() == form_error::invalid_utf8);
+    }
 }
 
 TEST_CASE("text that is no form keeps its ampersands and equals signs (R18, 6749 App. B)") {

@@ -47,11 +47,4 @@ template <char Least, char Most, char... Others> bool is_clear(std::string_view 
 #endif
 }
 
-/// Copies a block, also to a little before where it stands.
-inline void copy_block(const char* from, char* to) noexcept {
-    char bytes[block_bytes];
-    std::memcpy(bytes, from, block_bytes);
-    std::memcpy(to, bytes, block_bytes);
-}
-
 } // namespace regrant::inline v0::detail

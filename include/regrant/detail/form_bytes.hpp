@@ -1,4 +1,4 @@
-// regrant/detail/form_bytes.hpp - what the bytes of form text are.
+// regrant/detail/form_bytes.hpp - what the bytes of form text mean.
 // floor 0
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,37 +14,47 @@
 
 namespace regrant::inline v0::detail {
 
-/// What a byte of form text is. Few kinds, so that compilers make no jump table, which costs more than it spares.
-enum class form_byte : std::uint8_t {
-    plain,
-    percent,
-    /// `&`, and the first `=` of a field
-    separator,
-    /// `+`, a NUL, no ASCII
-    other,
-};
-using form_bytes = std::array<form_byte, 256>;
+// Two bytes that no decoded text holds, for UTF-8 has no 0xFF and a NUL is refused. They stand behind a name and behind
+// its value, so that the fields need no memory but their text's own.
+inline constexpr char split_mark = '\xFF';
+inline constexpr char end_mark = '\0';
+
+/// What a byte of form text means: up to 0x7F itself, or one of these.
+using form_meaning = std::uint16_t;
+/// Ends a name or value; the low byte is the mark to set.
+inline constexpr form_meaning form_separator = 0x100;
+constexpr form_meaning separator_with(char mark) noexcept {
+    return static_cast<form_meaning>(form_separator + static_cast<unsigned char>(mark));
+}
+inline constexpr form_meaning form_escape = 0x200;
+inline constexpr form_meaning form_beyond_ascii = 0x400;
+/// A byte that is kept for a mark.
+inline constexpr form_meaning form_refused = 0x800;
+
+using form_meanings = std::array<form_meaning, 256>;
 
 /// Where nothing ends a text.
-inline constexpr form_bytes text_bytes = [] {
-    form_bytes kinds{};
-    kinds['%'] = form_byte::percent;
-    kinds['+'] = kinds['\0'] = form_byte::other;
-    for (std::size_t c = 0x80; c != 0x100; ++c) kinds[c] = form_byte::other;
-    return kinds;
+inline constexpr form_meanings text_meanings = [] {
+    form_meanings meanings{};
+    meanings.fill(form_beyond_ascii);
+    for (form_meaning byte = 0; byte <= 0x7F; ++byte) meanings[byte] = byte;
+    meanings['+'] = ' ';
+    meanings['%'] = form_escape;
+    meanings[static_cast<unsigned char>(split_mark)] = meanings[static_cast<unsigned char>(end_mark)] = form_refused;
+    return meanings;
 }();
 
 /// Where a further `=` is text.
-inline constexpr form_bytes value_bytes = [] {
-    form_bytes kinds = text_bytes;
-    kinds['&'] = form_byte::separator;
-    return kinds;
+inline constexpr form_meanings value_meanings = [] {
+    form_meanings meanings = text_meanings;
+    meanings['&'] = separator_with(end_mark);
+    return meanings;
 }();
 
-inline constexpr form_bytes name_bytes = [] {
-    form_bytes kinds = value_bytes;
-    kinds['='] = form_byte::separator;
-    return kinds;
+inline constexpr form_meanings name_meanings = [] {
+    form_meanings meanings = value_meanings;
+    meanings['='] = separator_with(split_mark);
+    return meanings;
 }();
 
 inline constexpr auto hex_values = [] {
@@ -59,15 +68,13 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-/// How many of eight bytes are plain from the first on; may stop early at `=` and the few plain ones below ','.
-inline std::ptrdiff_t plain_of_eight(const char* from) noexcept {
-    constexpr std::uint64_t each = 0x0101'0101'0101'0101, top = 0x80 * each;
+/// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
+inline bool are_plain(const char* from) noexcept {
+    constexpr std::uint64_t each = 0x0101'0101'0101'0101;
     std::uint64_t eight = 0;
     std::memcpy(&eight, from, 8);
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; else only behind such a byte, by a
-    // borrow.
-    const std::uint64_t other = ((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & top;
-    return (std::endian::native == std::endian::little ? std::countr_zero(other) : std::countl_zero(other)) / 8;
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
+    return (((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & 0x80 * each) == 0;
 }
 
 /// How many pieces between `&` are no empty ones.

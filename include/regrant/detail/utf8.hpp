@@ -28,33 +28,15 @@ constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
     return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
 }
 
-constexpr bool is_utf8(std::string_view text) noexcept {
+/// Whether a text is well-formed, but for bytes of `Marks`, each of which stands alone.
+template <char... Marks> constexpr bool is_utf8(std::string_view text) noexcept {
     while (!text.empty()) {
         const std::size_t length = utf8_sequence(text);
-        if (length == 0) return false;
-        text.remove_prefix(length);
+        const bool is_mark = length == 0 && ((text.front() == Marks) || ...);
+        if (length == 0 && !is_mark) return false;
+        text.remove_prefix(is_mark ? 1 : length);
     }
     return true;
-}
-
-/// The bytes before the next of ASCII.
-struct beyond_ascii {
-    std::size_t size_bytes = 0;
-    bool is_utf8 = true;
-};
-
-// Kept out of the loops that seldom meet such bytes, whose registers it would take.
-#if defined(__GNUC__)
-__attribute__((noinline))
-#endif
-inline beyond_ascii beyond_ascii_at_start(std::string_view text) noexcept {
-    beyond_ascii run;
-    while (run.size_bytes != text.size() && static_cast<unsigned char>(text[run.size_bytes]) >= 0x80) {
-        const std::size_t length = utf8_sequence(text.substr(run.size_bytes));
-        run.is_utf8 = run.is_utf8 && length != 0;
-        run.size_bytes += length == 0 ? 1 : length;
-    }
-    return run;
 }
 
 } // namespace regrant::inline v0::detail
