@@ -6886,7 +6886,8 @@ public:
     /// \par Errors
     /// too early; a key that is there already, or one that begins at the same time
     result<void, setup_error> add(signing_key next, instant signs_from, instant now) {
-        if (signs_from - now < shared_->times.published_before)
+        // `now` alone is moved: `instant::max()`, which is never, would overflow.
+        if (signs_from < now + shared_->times.published_before)
             return unexpected(setup_error{"a key must be in the JWK Set for " +
                                           std::to_string(shared_->times.published_before.count()) +
                                           " s before it signs (OIDC Core 10.1.1)"});
@@ -6995,7 +6996,7 @@ private:
     /// Leaves out those that another followed so long ago that all their tokens are dead.
     keys_type of_use(const keys_type& keys, instant now) const {
         const auto is_dead = [&](std::size_t i) {
-            return i + 1 != keys.size() && keys[i + 1].signs_from + shared_->times.published_after <= now;
+            return i + 1 != keys.size() && keys[i + 1].signs_from <= now - shared_->times.published_after;
         };
         keys_type kept;
         for (std::size_t i = 0; i != keys.size(); ++i)

@@ -87,6 +87,19 @@ TEST_CASE("a key that nobody could have seen in time is not added (R102)") {
     CHECK_FALSE(ring->add(key(3), now + 2h, now));
 }
 
+TEST_CASE("a key in reserve, which never signs, leaves the one that does in the set, and none signs unseen (R102, R99)") {
+    auto ring = signing_ring::make(key(1), times);
+    REQUIRE(ring);
+    CHECK_FALSE(ring->add(key(2), instant::min(), now));
+    REQUIRE(ring->add(key(2), instant::max(), now));
+    for (const instant at : {now, now + std::chrono::years(100), now - std::chrono::years(100)}) {
+        CHECK(published(*ring, at) == names_type{"key 1", "key 2"});
+        CHECK(signing(*ring, at) == "key 1");
+    }
+    REQUIRE(ring->add(key(3), now + 2h, now));
+    CHECK(ring->schedule(now).size() == 3);
+}
+
 TEST_CASE("through many rollovers each living token verifies by every set that is not too old (R102)") {
     constexpr std::chrono::minutes step{20};
     auto ring = signing_ring::make(key(0), times);
