@@ -160,10 +160,12 @@ template <signer Signer> result<void, outage> sign_jwts(const Signer& with, std:
     for (std::size_t i = 0; i != inputs.size(); ++i) texts[i] = inputs[i].reveal();
     if (auto done = with.sign(std::span(texts).first(inputs.size()), std::span(signatures).first(inputs.size())); !done)
         return done;
+    // An unsigned token must not leave, whatever a signer answers.
+    for (std::size_t i = 0; i != inputs.size(); ++i)
+        if (signatures[i].view().empty())
+            return unexpected(outage{"the signer gave no signature, or one that is too long"});
     for (std::size_t i = 0; i != inputs.size(); ++i) {
         const auto bytes = signatures[i].view();
-        // An unsigned token must not leave, whatever a signer answers.
-        if (bytes.empty()) return unexpected(outage{"the signer gave no signature, or one that is too long"});
         inputs[i].append(".");
         base64url_encode(bytes, inputs[i].grow(base64url_size(bytes.size())));
     }

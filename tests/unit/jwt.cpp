@@ -50,6 +50,15 @@ struct says_nothing {
     void sign(std::span<const std::string_view>, std::span<regrant::signature>) const;
 };
 
+struct gives_one_signature : fake_signer {
+    regrant::result<void, regrant::outage> sign(std::span<const std::string_view> inputs,
+                                                std::span<regrant::signature> signatures) const {
+        auto done = fake_signer::sign(inputs, signatures);
+        signatures.back().size_bytes = 0;
+        return done;
+    }
+};
+
 struct records_inputs : fake_signer {
     std::vector<std::vector<std::string>>* calls;
 
@@ -168,6 +177,15 @@ TEST_CASE("a signer that fails, or gives no signature, leaves no token (R52, 751
                           "unchanged where signing fails: ", text);
         }
     }
+}
+
+TEST_CASE("where one signature of two is missing, both inputs can be given to another signer (R52, 7515 5.1)") {
+    const gives_one_signature failing;
+    std::array<regrant::secret, 2> tokens{jwt_signing_input("h1", jwt_claims()), jwt_signing_input("h2", jwt_claims())};
+    CHECK_FALSE(sign_jwts(failing, std::span(tokens)));
+    REQUIRE(sign_jwts(fake_signer{}, std::span(tokens)));
+    CHECK(tokens[0].reveal() == "h1.e30.c2lnbmVk");
+    CHECK(tokens[1].reveal() == "h2.e30.c2lnbmVk");
 }
 
 TEST_CASE("more tokens than an answer has are refused") {
