@@ -159,8 +159,9 @@ private:
         /// How long until it has a token.
         milliseconds wait(std::uint64_t name, instant now) {
             const std::scoped_lock lock(lock_of(name));
-            const bucket* found = find(name, now);
+            bucket* found = find(name, now);
             if (found == nullptr) return milliseconds(0);
+            found->full_at = (std::min)(found->full_at, latest(now));
             return (std::clamp)(found->full_at - now - (limit_.burst - 1) * limit_.refill, milliseconds(0),
                                 longest_debt_);
         }
@@ -168,9 +169,7 @@ private:
         void take(std::uint64_t name, instant now) {
             const std::scoped_lock lock(lock_of(name));
             bucket& found = find_or_evict(name, now);
-            // A clock that was set back would leave it empty for long.
-            const instant latest = now + limit_.burst * limit_.refill + longest_debt_;
-            found.full_at = (std::min)((std::max)(found.full_at, now) + limit_.refill, latest);
+            found.full_at = (std::min)((std::max)(found.full_at, now) + limit_.refill, latest(now));
             found.kept_until = (std::max)(found.kept_until, found.full_at);
         }
 
@@ -183,6 +182,12 @@ private:
 
     private:
         static constexpr std::size_t ways = 8;
+
+        /// When a bucket is full again that was emptied as far as may be: who waits as told finds a token. A clock that
+        /// was set back would leave it empty for longer.
+        instant latest(instant now) const noexcept {
+            return now + (limit_.burst - 1) * limit_.refill + (std::max)(limit_.refill, longest_debt_);
+        }
 
         /// \return below most_buckets / ways
         std::size_t number_of(std::uint64_t name) { return static_cast<unsigned>(name % buckets_.size()) / ways; }

@@ -150,6 +150,19 @@ TEST_CASE("a clock set back makes nobody wait for ever, and a wait is never long
     CHECK(wait_of(one, "all", "192.0.2.9", now + 500s) == 0);
 }
 
+TEST_CASE("who comes again when it was told to is let in, though many failed at once or the clock was set back (R26)") {
+    token_bucket_throttle one = made();
+    for (int i = 0; i != 100; ++i) REQUIRE(one.settle({"all", "192.0.2.9", now}, attempt_outcome::failed));
+    CHECK(wait_of(one, "all", "192.0.2.9") == 300);
+    CHECK(wait_of(one, "all", "192.0.2.9", now + 300s - 1ms) == 1);
+    CHECK(wait_of(one, "all", "192.0.2.9", now + 300s) == 0);
+
+    // What is not let in is not settled either, so nothing but the waiting is seen of it.
+    CHECK(failures(one, "web", "192.0.2.1", now + 24h) == 4);
+    CHECK(wait_of(one, "web", "192.0.2.1") == 300);
+    CHECK(wait_of(one, "web", "192.0.2.1", now + 300s) == 0);
+}
+
 TEST_CASE("memory stays as it is, and a drained bucket outlives a flood of strangers (R26)") {
     throttle_settings settings = small;
     settings.buckets = 1024;
