@@ -3667,7 +3667,8 @@ namespace regrant::inline v0 {
 /// How client secrets are checked; of use only where some are kept as slow hashes.
 struct secret_settings {
     /// What is computed where there is no slow hash to compute: for unknown clients, and for wrong secrets of clients
-    /// whose own hash is fast, so that neither answers sooner (R20). `dearest_of(clients)` finds it.
+    /// whose own hash is fast, so that neither answers sooner (R20). `dearest_of(clients)` finds it; one out of bounds
+    /// counts as the cost that is usual.
     std::optional<slow_cost> decoy{};
     /// How long a right secret need not be computed again.
     std::chrono::seconds remembered_for{600};
@@ -3707,6 +3708,8 @@ class client_secret_matcher {
 public:
     explicit client_secret_matcher(const secret_settings& settings = {})
         : settings_(settings), shared_(std::make_unique<memory>()) {
+        // One that cannot be computed would answer unknown clients alone with 503, and so tell them.
+        if (settings_.decoy && !settings_.decoy->is_within_bounds()) settings_.decoy = slow_cost{};
         settings_.remembered_for = std::clamp(settings.remembered_for, std::chrono::seconds(0), longest);
         std::array<std::byte, 32> key;
         // Without a random key nothing is remembered, which is slow but safe.

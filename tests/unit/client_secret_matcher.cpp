@@ -130,6 +130,18 @@ TEST_CASE("with a decoy an unknown client and a wrong generated secret take a sl
     CHECK(said(matcher, {"x", "generated", {generated()}}) == "raw");
 }
 
+TEST_CASE("a decoy that cannot be computed does not tell unknown clients by an outage (R20)") {
+    for (const slow_cost& odd : {slow_cost::pbkdf2_sha256(0), slow_cost::scrypt(0, 8, 1), slow_cost::scrypt(64, 8, 1)}) {
+        const client_secret_matcher matcher({odd, 600s, 1024});
+        for (const secret_check& wrong : {secret_check{"x", {}, {}}, secret_check{"x", {}, {chosen(), chosen()}}}) {
+            CHECK(said(matcher, wrong) == "nothing");
+            const auto answer = matcher.slowly(wrong);
+            REQUIRE(answer);
+            CHECK(*answer == secret_match::neither);
+        }
+    }
+}
+
 TEST_CASE("a wrong secret takes as long for an unknown client as for any known one (R20)") {
     const client_secret_matcher matcher({cheapest, 600s, 1024});
     const auto time_of = [&](const secret_check& check) {
