@@ -197,11 +197,12 @@ private:
 /// \par Errors
 /// text that is not one JSON array; a registration that makes no sense, by its client's name
 inline result<std::vector<client>, setup_error> parse_registrations(std::string_view json) {
-    const auto parsed = detail::parse_json(json);
-    if (!parsed || !parsed->is<regrant_picojson::array>())
+    auto parsed = detail::parse_json(json).value_or(detail::json_value());
+    const detail::wipes_texts when_read(parsed);
+    if (!parsed.is<regrant_picojson::array>())
         return unexpected(setup_error{"the registrations are not one JSON array"});
     std::vector<client> clients;
-    for (const detail::json_value& each : parsed->get<regrant_picojson::array>()) {
+    for (const detail::json_value& each : parsed.get<regrant_picojson::array>()) {
         auto made = detail::registration_reader(each).read();
         if (!made) return unexpected(std::move(made).error());
         clients.push_back(std::move(*made));

@@ -6274,6 +6274,13 @@ class strict_json_context : public regrant_picojson::default_parse_context {
 public:
     using default_parse_context::default_parse_context;
 
+    /// By way of a `secret`, which leaves none of its text behind when it grows.
+    template <class Iterator> bool parse_string(regrant_picojson::input<Iterator>& in) {
+        secret text;
+        if (!regrant_picojson::_parse_string(text, in)) return false;
+        *out_ = json_value(std::string(text.reveal()));
+        return true;
+    }
     template <class Iterator> bool parse_object_item(regrant_picojson::input<Iterator>& in, const std::string& name) {
         auto& object = out_->template get<regrant_picojson::object>();
         if (object.count(name) != 0) return false;
@@ -6287,6 +6294,24 @@ public:
         strict_json_context context(&array.back(), depths_);
         return regrant_picojson::_parse(context, in);
     }
+};
+
+/// Overwrites all text of a value.
+inline void wipe_texts(json_value& value) noexcept {
+    if (value.is<std::string>()) wipe(value.get<std::string>().data(), value.get<std::string>().size());
+    if (value.is<regrant_picojson::array>())
+        for (json_value& each : value.get<regrant_picojson::array>()) wipe_texts(each);
+    if (value.is<regrant_picojson::object>())
+        for (auto& [name, each] : value.get<regrant_picojson::object>()) wipe_texts(each);
+}
+
+/// Does so when it goes: a registration holds secrets.
+struct wipes_texts {
+    explicit wipes_texts(json_value& of) noexcept : value(of) {}
+    wipes_texts(const wipes_texts&) = delete;
+    wipes_texts& operator=(const wipes_texts&) = delete;
+    ~wipes_texts() { wipe_texts(value); }
+    json_value& value;
 };
 
 /// RFC 8259 6: number = [ minus ] int [ frac ] [ exp ]
@@ -6336,6 +6361,7 @@ inline std::optional<json_value> parse_json(std::string_view text) {
     if (!is_utf8(text) || !has_strict_numbers(text)) return std::nullopt;
     try {
         json_value value;
+        const wipes_texts unless_moved(value);
         strict_json_context context(&value, deepest);
         regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
         if (!regrant_picojson::_parse(context, in)) return std::nullopt;
@@ -6663,11 +6689,12 @@ private:
 /// \par Errors
 /// text that is not one JSON array; a registration that makes no sense, by its client's name
 inline result<std::vector<client>, setup_error> parse_registrations(std::string_view json) {
-    const auto parsed = detail::parse_json(json);
-    if (!parsed || !parsed->is<regrant_picojson::array>())
+    auto parsed = detail::parse_json(json).value_or(detail::json_value());
+    const detail::wipes_texts when_read(parsed);
+    if (!parsed.is<regrant_picojson::array>())
         return unexpected(setup_error{"the registrations are not one JSON array"});
     std::vector<client> clients;
-    for (const detail::json_value& each : parsed->get<regrant_picojson::array>()) {
+    for (const detail::json_value& each : parsed.get<regrant_picojson::array>()) {
         auto made = detail::registration_reader(each).read();
         if (!made) return unexpected(std::move(made).error());
         clients.push_back(std::move(*made));

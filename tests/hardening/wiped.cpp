@@ -400,3 +400,21 @@ TEST_CASE("nor are the frames of coroutines (R31, R36, R75)") {
     CHECK(hits_of<awaiting_host>(ciam()) == 0);
     CHECK(hits_of<awaiting_host>(rfc9068()) == 0);
 }
+
+TEST_CASE("nor is a client's secret when the registrations were read, or refused (R31)") {
+    const std::string one = R"({"client_id":"web","scope":"openid","client_secret":")" + std::string(generated_secret) + '"';
+    const std::string good = '[' + one + "}]";
+    const std::string two = '[' + one + R"(},{"client_id":"spa","scope":"openid","client_secret":[{"secret":")" +
+                            std::string(chosen_secret) + R"("}]}])";
+    searched().clear();
+    searched().add_all("the client's secret", generated_secret);
+    searched().add_all("the second client's secret", chosen_secret);
+    for (const std::string& json : {good, two, one + '}', '[' + one + R"(,"rotate":1}])", '[' + one + "}] and more",
+                                    '[' + one + R"(,"client_secret":"twice"}])"}) {
+        is_searching = true;
+        const auto read = parse_registrations(json);
+        is_searching = false;
+        CHECK(read.has_value() == (json == good || json == two));
+    }
+    CHECK(searched().hits() == 0);
+}

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../secret.hpp"
 #include "utf8.hpp"
 
 // What picojson includes must come first: inside its renamed copy these would be renamed with it.
@@ -102,6 +103,13 @@ class strict_json_context : public regrant_picojson::default_parse_context {
 public:
     using default_parse_context::default_parse_context;
 
+    /// By way of a `secret`, which leaves none of its text behind when it grows.
+    template <class Iterator> bool parse_string(regrant_picojson::input<Iterator>& in) {
+        secret text;
+        if (!regrant_picojson::_parse_string(text, in)) return false;
+        *out_ = json_value(std::string(text.reveal()));
+        return true;
+    }
     template <class Iterator> bool parse_object_item(regrant_picojson::input<Iterator>& in, const std::string& name) {
         auto& object = out_->template get<regrant_picojson::object>();
         if (object.count(name) != 0) return false;
@@ -115,6 +123,24 @@ public:
         strict_json_context context(&array.back(), depths_);
         return regrant_picojson::_parse(context, in);
     }
+};
+
+/// Overwrites all text of a value.
+inline void wipe_texts(json_value& value) noexcept {
+    if (value.is<std::string>()) wipe(value.get<std::string>().data(), value.get<std::string>().size());
+    if (value.is<regrant_picojson::array>())
+        for (json_value& each : value.get<regrant_picojson::array>()) wipe_texts(each);
+    if (value.is<regrant_picojson::object>())
+        for (auto& [name, each] : value.get<regrant_picojson::object>()) wipe_texts(each);
+}
+
+/// Does so when it goes: a registration holds secrets.
+struct wipes_texts {
+    explicit wipes_texts(json_value& of) noexcept : value(of) {}
+    wipes_texts(const wipes_texts&) = delete;
+    wipes_texts& operator=(const wipes_texts&) = delete;
+    ~wipes_texts() { wipe_texts(value); }
+    json_value& value;
 };
 
 /// RFC 8259 6: number = [ minus ] int [ frac ] [ exp ]
@@ -164,6 +190,7 @@ inline std::optional<json_value> parse_json(std::string_view text) {
     if (!is_utf8(text) || !has_strict_numbers(text)) return std::nullopt;
     try {
         json_value value;
+        const wipes_texts unless_moved(value);
         strict_json_context context(&value, deepest);
         regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
         if (!regrant_picojson::_parse(context, in)) return std::nullopt;
