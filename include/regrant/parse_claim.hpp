@@ -17,7 +17,8 @@ namespace regrant::inline v0 {
 ///
 ///     auto address = regrant::parse_claim("address", R"({"country":"DE"})");
 ///
-/// The value is written anew, with the members of objects sorted.
+/// The value is written anew, with the members of objects sorted. Whole numbers from -2^63 to 2^63-1 keep every digit;
+/// any other number becomes the double next to it (RFC 8259 6). `extra_claim` itself takes a larger `std::uint64_t`.
 /// \par Errors
 /// text that is not one JSON value: not UTF-8, something behind it, a member twice, nested over 32 deep
 inline result<extra_claim, setup_error> parse_claim(std::string_view name, std::string_view json) {

@@ -53,6 +53,13 @@ TEST_CASE("whole numbers of 64 bits keep every digit (R99)") {
     }
 }
 
+TEST_CASE("a longer whole number becomes the double next to it, where an extra_claim keeps it (8259 6)") {
+    const auto made = parse_claim("number", "18446744073709551615");
+    REQUIRE(made);
+    CHECK(made->json() == "1.8446744073709552e+19");
+    CHECK(regrant::extra_claim("number", 18446744073709551615U).json() == "18446744073709551615");
+}
+
 TEST_CASE("text that is not one JSON value is refused by its name, and throws nothing (8259)") {
     for (const std::string_view json :
          {""sv, " "sv, "1 2"sv, "{}x"sv, "{\"a\":1"sv, "[1,]"sv, "{\"a\":1,}"sv, "nul"sv, "'a'"sv, "\"a"sv, "+1"sv,
