@@ -652,7 +652,8 @@ struct client_secret {
 
 /// Whether the user and password of HTTP Basic must be form-encoded, as RFC 6749 2.3.1 asks.
 ///
-/// Many clients send them raw; `lenient` accepts that from a client known to do so (R18, R19).
+/// Many clients send them raw; `lenient` accepts that from a client known to do so (R18, R19). It is known by the user,
+/// which is read as encoded wherever it can be: one with a `+` or an escape in its id must send that encoded even so.
 enum class basic_decoding : std::uint8_t { strict, lenient };
 
 /// A registered client.

@@ -172,6 +172,7 @@ TEST_CASE("the client is asked for by the name it means (R16, R18, R25, 6749 2.3
         {"by the header", "", basic("web", "s"), "web"},
         {"by the header, form-encoded (R18)", "", basic("we%2Bb+1", "s"), "we+b 1"},
         {"by the header, raw since it cannot be decoded", "", basic("100%", "s"), "100%"},
+        {"by the header, decoded since it can be, be it meant raw", "", basic("we+b", "s"), "we b"},
         {"by both, the same", "&client_id=web", basic("web", "s"), "web"},
         {"by both, the same once decoded (R16)", "&client_id=we%2Bb", basic("we%2Bb", "s"), "we+b"},
         {"an empty id in the body counts as absent (R5)", "&client_id=", basic("web", "s"), "web"},
