@@ -6950,7 +6950,7 @@ public:
     /// Puts a key in that signs at once, though nobody has seen it: when the one that signs must be withdrawn. Resource
     /// servers that do not look for unknown key ids refuse its tokens until they fetch the set again.
     /// \par Errors
-    /// a key that is there already
+    /// a key that is there already; another that begins just then
     result<void, setup_error> replace_at_once(signing_key next, instant now) {
         const std::scoped_lock lock(shared_->lock);
         std::vector<scheduled_key> keys(of_use(*shared_->keys, now));

@@ -129,6 +129,8 @@ TEST_CASE("a key that was stolen goes at once, when another can sign (R102)") {
     CHECK_FALSE(ring->withdraw("key 1"));
     CHECK_FALSE(ring->withdraw("key 9"));
     REQUIRE(ring->replace_at_once(key(2), now));
+    CHECK_FALSE(ring->replace_at_once(key(2), now + 1ms));
+    CHECK_FALSE(ring->replace_at_once(key(3), now));
     CHECK(signing(*ring, now) == "key 2");
     REQUIRE(ring->withdraw("key 1"));
     CHECK(published(*ring, now) == names_type{"key 2"});
