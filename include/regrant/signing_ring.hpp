@@ -91,12 +91,14 @@ public:
     }
 
     /// Takes a key back at once that somebody else may have: from the set, too, so that nobody believes it any more.
-    /// What it signed is dead. Where it was signing, the one before or else the next takes over.
+    /// What it signed is dead. Where it was signing, the one before takes over, if it is still in the set, or else the
+    /// next.
     /// \par Errors
-    /// no such key; the only one: `replace_at_once` first
-    result<void, setup_error> withdraw(std::string_view key_id) {
+    /// no such key; the only one of use: `replace_at_once` first
+    result<void, setup_error> withdraw(std::string_view key_id, instant now = current_time()) {
         const std::scoped_lock lock(shared_->lock);
-        std::vector<scheduled_key> keys = *shared_->keys;
+        // One that has left the set would sign what nobody can verify.
+        std::vector<scheduled_key> keys(of_use(*shared_->keys, now));
         const auto found = std::find_if(keys.begin(), keys.end(),
                                         [&](const scheduled_key& each) { return each.key.key_id() == key_id; });
         if (found == keys.end())

@@ -126,21 +126,37 @@ TEST_CASE("through many rollovers each living token verifies by every set that i
 TEST_CASE("a key that was stolen goes at once, when another can sign (R102)") {
     auto ring = signing_ring::make(key(1), times);
     REQUIRE(ring);
-    CHECK_FALSE(ring->withdraw("key 1"));
-    CHECK_FALSE(ring->withdraw("key 9"));
+    CHECK_FALSE(ring->withdraw("key 1", now));
+    CHECK_FALSE(ring->withdraw("key 9", now));
     REQUIRE(ring->replace_at_once(key(2), now));
     CHECK_FALSE(ring->replace_at_once(key(2), now + 1ms));
     CHECK_FALSE(ring->replace_at_once(key(3), now));
     CHECK(signing(*ring, now) == "key 2");
-    REQUIRE(ring->withdraw("key 1"));
+    REQUIRE(ring->withdraw("key 1", now));
     CHECK(published(*ring, now) == names_type{"key 2"});
     // The one before takes over from one that was withdrawn while it signed, or else the next.
     REQUIRE(ring->add(key(3), now + 2h, now));
-    REQUIRE(ring->withdraw("key 2"));
+    REQUIRE(ring->withdraw("key 2", now));
     CHECK(signing(*ring, now) == "key 3");
     REQUIRE(ring->add(key(4), now + 4h, now + 1h));
-    REQUIRE(ring->withdraw("key 4"));
+    REQUIRE(ring->withdraw("key 4", now + 5h - 1ms));
     CHECK(signing(*ring, now + 5h) == "key 3");
+}
+
+TEST_CASE("a key that has left the set does not sign again where another is withdrawn (R102)") {
+    auto ring = signing_ring::make(key(1), times);
+    REQUIRE(ring);
+    REQUIRE(ring->add(key(2), now + 2h, now));
+    REQUIRE(ring->add(key(3), now + 100h, now));
+    const instant later = now + 50h;
+    CHECK(published(*ring, later) == names_type{"key 2", "key 3"});
+    auto within = signing_ring::make(ring->schedule(now), times);
+    REQUIRE(ring->withdraw("key 2", later));
+    CHECK(signing(*ring, later) == "key 3");
+    CHECK_FALSE(ring->withdraw("key 3", later));
+    // While its tokens live it is in the set, and can take over.
+    REQUIRE(within->withdraw("key 2", now + 3h - 1ms));
+    CHECK(signing(*within, now + 3h - 1ms) == "key 1");
 }
 
 TEST_CASE("a server that starts again has the schedule that was kept (R102)") {
