@@ -95,7 +95,7 @@ public:
     /// next.
     /// \par Errors
     /// no such key; the only one of use: `replace_at_once` first
-    result<void, setup_error> withdraw(std::string_view key_id, instant now = current_time()) {
+    result<void, setup_error> withdraw(std::string_view key_id, instant now) {
         const std::scoped_lock lock(shared_->lock);
         // One that has left the set would sign what nobody can verify.
         std::vector<scheduled_key> keys(of_use(*shared_->keys, now));
