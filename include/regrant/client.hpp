@@ -5,6 +5,7 @@
 
 #include "client_policy.hpp"
 #include "clock.hpp"
+#include "detail/web_origin.hpp"
 #include "error.hpp"
 #include "result.hpp"
 #include "scope.hpp"
@@ -56,7 +57,8 @@ struct client {
     /// What the client may ask for; a word taken away here leaves the next answer (R61).
     regrant::scope scope{};
     std::vector<std::string> grant_types{"refresh_token"};
-    /// Origins of its pages, such as `https://app.example`, that browsers may call from (R115).
+    /// Origins of its pages that browsers may call from, as these send them: `https://app.example`, no `/` behind it
+    /// (R115).
     std::vector<std::string> allowed_origins{};
     /// Whom its access tokens are for in profile rfc9068, where the grant does not say; may be empty.
     std::string audience{};
@@ -90,6 +92,12 @@ inline std::optional<setup_error> fault_of(const client& registered) {
     if (registered.policy.is_public() && !registered.secrets.empty()) return fault("a public client has no secret");
     if (!registered.policy.is_public() && registered.secrets.empty()) return fault("the client_secret is missing");
     if (registered.secrets.size() > 2) return fault("at most two secrets may live at a time");
+    for (const client_secret& each : registered.secrets)
+        if (each.hash.slow && !each.hash.slow->cost.is_within_bounds())
+            return fault("a secret's slow hash costs too little or too much");
+    if (!std::all_of(registered.allowed_origins.begin(), registered.allowed_origins.end(), detail::is_web_origin))
+        return fault("an origin is not written as browsers send it: scheme://host[:port] in lower case, with no path "
+                     "and no port that is the scheme's own (RFC 6454 6.2)");
     return std::nullopt;
 }
 

@@ -119,6 +119,30 @@ inline instant current_time() noexcept {
 
 } // namespace regrant::inline v0
 
+// regrant/detail/web_origin.hpp - tells an origin as browsers send it from other text.
+
+#include <algorithm>
+
+namespace regrant::inline v0::detail {
+
+/// Whether a text is `scheme://host[:port]` in lower case, the port where it is not the scheme's own: what is written
+/// in another way equals no Origin header (RFC 6454 6.2). `null` is none either, for anybody's pages can send it.
+constexpr bool is_web_origin(std::string_view text) noexcept {
+    const auto is_of = [](std::string_view part, std::string_view marks) {
+        return !part.empty() && std::all_of(part.begin(), part.end(), [&](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || marks.find(c) != marks.npos;
+        });
+    };
+    const std::size_t mark = (std::min)(text.find("://"), text.size());
+    const std::string_view scheme = text.substr(0, mark);
+    const std::string_view rest = text.substr((std::min)(mark + 3, text.size()));
+    const bool has_needless_port = rest.ends_with(':') || (scheme == "https" && rest.ends_with(":443")) ||
+                                   (scheme == "http" && rest.ends_with(":80"));
+    return is_of(scheme, "+-.") && is_of(rest, "-._:[]") && !has_needless_port;
+}
+
+} // namespace regrant::inline v0::detail
+
 // regrant/error.hpp - everything that can go wrong, by who is at fault.
 
 #include <cstddef>
@@ -471,7 +495,6 @@ private:
 
 // regrant/scope.hpp - the space-separated permission words of RFC 6749 section 3.3.
 
-#include <algorithm>
 #include <vector>
 
 namespace regrant::inline v0 {
@@ -667,7 +690,8 @@ struct client {
     /// What the client may ask for; a word taken away here leaves the next answer (R61).
     regrant::scope scope{};
     std::vector<std::string> grant_types{"refresh_token"};
-    /// Origins of its pages, such as `https://app.example`, that browsers may call from (R115).
+    /// Origins of its pages that browsers may call from, as these send them: `https://app.example`, no `/` behind it
+    /// (R115).
     std::vector<std::string> allowed_origins{};
     /// Whom its access tokens are for in profile rfc9068, where the grant does not say; may be empty.
     std::string audience{};
@@ -701,6 +725,12 @@ inline std::optional<setup_error> fault_of(const client& registered) {
     if (registered.policy.is_public() && !registered.secrets.empty()) return fault("a public client has no secret");
     if (!registered.policy.is_public() && registered.secrets.empty()) return fault("the client_secret is missing");
     if (registered.secrets.size() > 2) return fault("at most two secrets may live at a time");
+    for (const client_secret& each : registered.secrets)
+        if (each.hash.slow && !each.hash.slow->cost.is_within_bounds())
+            return fault("a secret's slow hash costs too little or too much");
+    if (!std::all_of(registered.allowed_origins.begin(), registered.allowed_origins.end(), detail::is_web_origin))
+        return fault("an origin is not written as browsers send it: scheme://host[:port] in lower case, with no path "
+                     "and no port that is the scheme's own (RFC 6454 6.2)");
     return std::nullopt;
 }
 
@@ -1307,13 +1337,13 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
 /// For what nobody may guess.
 inline bool random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return RAND_priv_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
+    return RAND_priv_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// For what may be seen, from a generator of its own.
 inline bool public_random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return RAND_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
+    return RAND_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// HMAC-SHA256 under one key. The keyed state is made once and copied for each thread.

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -73,6 +75,39 @@ TEST_CASE("a client_id is printable ASCII (6749 A.1)") {
     client spaced = web();
     spaced.client_id = "a client~!";
     CHECK_FALSE(fault_of(spaced).has_value());
+}
+
+TEST_CASE("an origin that no browser sends is a fault, not a page that never can call (R115, 6454 6.2)") {
+    for (const char* origin :
+         {"https://app.example", "http://localhost:3000", "https://[2001:db8::1]:8443", "http://[::80]",
+          "capacitor://localhost", "https://xn--bcher-kva.example", "https://my_app.example:80"}) {
+        CAPTURE(origin);
+        client made = spa();
+        made.allowed_origins = {"https://first.example", origin};
+        CHECK_FALSE(fault_of(made).has_value());
+    }
+    for (const char* origin : {"", "*", "null", "app.example", "https://", "://app.example", "https://app.example/",
+                               "https://app.example:443", "http://app.example:80", "https://app.example:",
+                               "HTTPS://app.example", "https://App.example", "https://app.example?x", "https://a b",
+                               "https://user@app.example", "https://*.app.example", "https://b\xC3\xBC" "cher.example",
+                               "https://app.example\r\nX: y"}) {
+        CAPTURE(origin);
+        client made = spa();
+        made.allowed_origins = {"https://first.example", origin};
+        const auto fault = fault_of(made);
+        REQUIRE(fault);
+        for (const char c : fault->message) CHECK((c >= 0x20 && c <= 0x7E));
+    }
+}
+
+TEST_CASE("a slow hash out of bounds is a fault before it stalls a request (R31)") {
+    for (const std::uint32_t log2_n : {13U, 14U, 17U, 18U, 64U}) {
+        client made = web();
+        auto slow = std::make_shared<regrant::slow_hash>();
+        slow->cost = regrant::slow_cost::scrypt(log2_n, 8, 1);
+        made.secrets.front().hash.slow = slow;
+        CHECK(fault_of(made).has_value() == (log2_n < 14 || log2_n > 17));
+    }
 }
 
 TEST_CASE("Basic is decoded strictly, and secrets never expire, unless a client says otherwise (R18, R19, R31)") {

@@ -139,13 +139,13 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
 /// For what nobody may guess.
 inline bool random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return RAND_priv_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
+    return RAND_priv_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// For what may be seen, from a generator of its own.
 inline bool public_random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return RAND_bytes(raw(bytes), static_cast<int>(bytes.size())) == 1;
+    return RAND_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// HMAC-SHA256 under one key. The keyed state is made once and copied for each thread.
