@@ -2715,7 +2715,7 @@ inline bool are_plain(const char* from) noexcept {
     std::uint64_t eight = 0;
     std::memcpy(&eight, from, 8);
     // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
-    return (((eight - ',' * each) | ((eight ^ '=' * each) - each) | eight) & 0x80 * each) == 0;
+    return (((eight - ',' * each) | ((eight ^ '=' * each) - each)) & 0x80 * each) == 0;
 }
 
 /// How many pieces between `&` are no empty ones.
