@@ -67,6 +67,7 @@ FAULTS = {
     "any charset is allowed": "media-type-other-charset",
     "header names' case counts": "header-names",
     "blanks belong to the value": "header-spaces",
+    "a length must be as it would be written": "length-with-zeros",
     "a Range cuts any answer": "range-ignored",
     "bodies up to 4096 bytes": "body-6k body-12k body-12k-token-last",
     "bodies up to 8192 bytes": "body-12k body-12k-token-last chunked-12k",
@@ -409,6 +410,8 @@ class Connection(socketserver.BaseRequestHandler):
     def length(self, text):
         if self.fault == "any number is a length" and re.fullmatch(r"[+-]?\d+", text):
             return int(text)
+        if self.fault == "a length must be as it would be written" and text.startswith("00"):
+            raise Refused(400)
         if self.fault == "a length is as far as digits go" and re.match(r"\d", text):
             return int(re.match(r"\d+", text)[0])
         if self.fault == "a negative length is none" and text.startswith("-"):

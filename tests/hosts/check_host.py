@@ -630,6 +630,13 @@ def header_spaces(host):
 
 
 @check()
+def length_with_zeros(host):
+    """A Content-Length may begin with zeros (9110 8.6: 1*DIGIT)."""
+    body = host.post.form()
+    is_refresh(host.ask(host.post.refresh(f"Content-Length: 00{len(body)}", body=body, length=False)))
+
+
+@check()
 def range_ignored(host):
     """A Range does not cut the answer to a POST (9110 14.2)."""
     answer = is_refresh(host.ask(host.post.refresh("Range: bytes=0-3")))

@@ -72,7 +72,9 @@ inline http_request to_request(const FCGX_Request& from, const form_limits& limi
         received += static_cast<std::size_t>(size);
     }
     wipe(piece, sizeof piece);
-    const std::string_view announced = fastcgi_parameter(from, "CONTENT_LENGTH");
+    std::string_view announced = fastcgi_parameter(from, "CONTENT_LENGTH");
+    // RFC 9110 8.6: Content-Length = 1*DIGIT, zeros in front too
+    while (announced.size() > 1 && announced.front() == '0') announced.remove_prefix(1);
     const bool is_whole = FCGX_GetError(from.in) == 0 && (announced.empty() || announced == std::to_string(received));
     if (!is_whole) request.body = secret();
     return request;
