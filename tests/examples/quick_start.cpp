@@ -65,6 +65,9 @@ int main() {
         to.status = done ? 204 : 503;
     });
     if (auto removed = store.reap(regrant::current_time()); !removed) std::cerr << removed.error().detail << '\n';
-    if (!regrant::host::bind(server, "127.0.0.1", 8080)) return 1;
+    if (!regrant::host::bind(server, "127.0.0.1", 8080)) {
+        std::cerr << "cannot listen on port 8080\n";
+        return 1;
+    }
     return server.listen_after_bind() ? 0 : 1;
 }
