@@ -156,7 +156,7 @@ private:
     /// What is known of a request when it is answered, well or badly. Owns the text its decision looks at.
     struct visit {
         decision made;
-        client_ptr client{};
+        std::optional<authenticated_client> client{};
         std::optional<token_request> asked{};
         secret client_id{};
     };
@@ -219,9 +219,10 @@ private:
         const token_request& asking = seen.asked.emplace(std::move(*asked));
         auto client = authenticate(asking, seen, now);
         if (!client) return unexpected(std::move(client).error());
+        seen.client = *client;
         const auto keyring = keys_.now();
         refresh_grant grant(store_, issuer_, *keyring, settings_.policy, hooks_);
-        const refresh_request refresh{*client, asking.refresh_token(), asking.scope()};
+        const refresh_request refresh{*std::move(client), asking.refresh_token(), asking.scope()};
         return grant.respond(refresh, now, seen.made);
     }
 
@@ -238,7 +239,6 @@ private:
 
         auto known = registry_.find(identifying->ask());
         if (!known) return unavailable(reason::registry_unavailable, known.error());
-        seen.client = *known;
         auto identified = std::move(*identifying).with(std::move(*known));
         if (auto* refused = std::get_if<refusal>(&identified)) return unexpected(std::move(*refused));
         if (auto* authenticated = std::get_if<authenticated_client>(&identified)) return std::move(*authenticated);
@@ -268,10 +268,11 @@ private:
         return http_reply{http_status::no_content};
     }
 
-    /// Until the client is known, any client's origin will do; then it must be the client's own (R115).
+    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its mere
+    /// name must not count: who tries names would see which are registered (R20).
     bool may_read(std::string_view origin, const visit& seen) {
         if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) return false;
-        if (seen.client) return seen.client->allows_origin(origin);
+        if (seen.client) return (*seen.client)->allows_origin(origin);
         return is_anybodys(origin);
     }
 

@@ -34,6 +34,7 @@ public:
         now_ = now;
         made_ = {};
         known_ = nullptr;
+        is_proven_ = false;
         const words origins = asked.values("origin");
         const std::string origin = origins.empty() ? "" : origins.front();
         // R115: a preflight is an OPTIONS request with both headers (Fetch 3.2.2).
@@ -45,9 +46,9 @@ public:
             return made_;
         }
         judge(asked);
-        // R115: once the client is known its own origins count, before any client's.
+        // R115: once the client has proven who it is its own origins count, before any client's.
         if (rules.cross_origin && !origin.empty() &&
-            (known_ != nullptr ? holds(known_->origins, origin) : is_anybodys(origin)))
+            (is_proven_ ? holds(known_->origins, origin) : is_anybodys(origin)))
             made_.readable_by = origin;
         made_.without_body = asked.method == "HEAD";
         return made_;
@@ -140,7 +141,8 @@ private:
         if (sent.count("grant_type") == 0) return refuse(400, "invalid_request"); // R10
         if (sent["grant_type"] != "refresh_token") return refuse(400, "unsupported_grant_type"); // R11
         if (sent.count("refresh_token") == 0) return refuse(400, "invalid_request"); // R12
-        if (!authenticate(asked, sent)) return;
+        is_proven_ = authenticate(asked, sent);
+        if (!is_proven_) return;
         made_.challenge = false;
         if (!known_->may_refresh) return refuse(400, "unauthorized_client"); // R30
         refresh(sent["refresh_token"], sent.count("scope") != 0 ? std::optional(sent["scope"]) : std::nullopt);
@@ -316,6 +318,7 @@ private:
     millis now_ = 0;
     prediction made_{};
     const client* known_ = nullptr;
+    bool is_proven_ = false;
 };
 
 } // namespace oracle

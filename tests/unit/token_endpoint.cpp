@@ -356,6 +356,12 @@ std::string claims_in(const http_reply& reply, std::string_view token) {
     return claims_of(member(reply.body, token).value_or(""));
 }
 
+std::string lines_of(const http_reply& reply) {
+    std::string lines;
+    for (const auto& [name, value] : reply.headers) lines.append(name).append(": ").append(value).append("\n");
+    return lines;
+}
+
 endpoint_settings with_origins() {
     endpoint_settings settings;
     settings.replies.cross_origin = cross_origin::on;
@@ -2011,7 +2017,9 @@ TEST_CASE("pages of a client's own origins read its answers, errors too, and no 
         {"a bad token, to another client's page", "https://web.example", as_spa, "bad", false},
         {"a wrong secret, to its own page", "https://web.example", "&client_id=TENANT_CLIENT_ID&client_secret=x",
          "bad", true},
-        {"a wrong secret, to another client's page", "https://spa.example",
+        {"a wrong secret, to anybody's page", "https://spa.example",
+         "&client_id=TENANT_CLIENT_ID&client_secret=x", "bad", true},
+        {"a wrong secret, to a stranger's page", "https://evil.example",
          "&client_id=TENANT_CLIENT_ID&client_secret=x", "bad", false},
         {"an unknown client, to anybody's page", "https://spa.example", "&client_id=who", "bad", true},
         {"an unknown client, to a stranger's page", "https://evil.example", "&client_id=who", "bad", false},
@@ -2031,6 +2039,27 @@ TEST_CASE("pages of a client's own origins read its answers, errors too, and no 
         CHECK(reply.header("Vary") == "Origin");
         CHECK(reply.header("Access-Control-Expose-Headers") == "WWW-Authenticate, Retry-After");
         CHECK(times(reply, "Access-Control-Allow-Credentials") == 0);
+    }
+}
+
+TEST_CASE("who tries client ids sees by no header which are registered (R20, R115/R116)") {
+    for (const std::string_view origin : {"https://spa.example", "https://web.example", "https://evil.example"}) {
+        server s(with_origins());
+        const auto answer = [&](std::string_view who, std::string_view authorization = {}) {
+            http_request request = post(refresh_form("bad", who), {{"Origin", origin}});
+            if (!authorization.empty()) request.header("Authorization", authorization);
+            return s.send(std::move(request));
+        };
+        const std::array<std::array<http_reply, 2>, 3> alike{{
+            {answer("&client_id=TENANT_CLIENT_ID"), answer("&client_id=who")},
+            {answer("&client_id=TENANT_CLIENT_ID&client_secret=x"), answer("&client_id=who&client_secret=x")},
+            {answer("", basic("basic", "x")), answer("", basic("who", "x"))},
+        }};
+        for (const auto& [registered, unknown] : alike) {
+            CHECK(registered.status == unknown.status);
+            CHECK(registered.body == unknown.body);
+            CHECK(lines_of(registered) == lines_of(unknown));
+        }
     }
 }
 
