@@ -680,6 +680,19 @@ TEST_CASE("a revoke is answered when a named standby has it, and not when somebo
     CHECK(is_revoked_on_the_standby(schema, key_of(2)));
 }
 
+TEST_CASE("a wait for a standby that was cancelled is told where the role hides all warnings (R44, R50)") {
+    const std::string schema = fresh_schema();
+    raw_connection raw;
+    raw.run("ALTER ROLE postgres SET client_min_messages = error");
+    synchronous_standbys standbys;
+    auto store = opened(schema, impatient(5s, 1));
+    raw.run("ALTER ROLE postgres RESET ALL");
+    CHECK(is_inserted(store.insert(row_of(1))));
+    standbys.name("nobody");
+    // The server's processes hear of it one after another.
+    CHECK(with_waits_cancelled([&] { return eventually([&] { return !store.revoke(key_of(1)).has_value(); }); }));
+}
+
 TEST_CASE("revoke_subject is answered when a named standby has it, however often it was tried before (R44, R45)") {
     const std::string schema = fresh_schema();
     synchronous_standbys standbys;

@@ -186,7 +186,8 @@ inline std::string postgresql_session(std::chrono::milliseconds timeout) {
            "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
-           "current_setting('transaction_read_only')";
+           // That a wait for a standby was cancelled, a warning tells.
+           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false)";
 }
 
 /// Holds what that gave against what a store needs.
