@@ -693,6 +693,24 @@ TEST_CASE("a wait for a standby that was cancelled is told where the role hides 
     CHECK(with_waits_cancelled([&] { return eventually([&] { return !store.revoke(key_of(1)).has_value(); }); }));
 }
 
+TEST_CASE("calls that wait for a standby in vain leave the server its connections (R51)") {
+    const std::string schema = fresh_schema();
+    synchronous_standbys standbys;
+    auto store = opened(schema, impatient(300ms, 2));
+    for (unsigned i = 0; i != 20; ++i) CHECK(is_inserted(store.insert(row_of(i))));
+    standbys.name("nobody");
+    CHECK(eventually([&] { return !store.revoke(key_of(0)).has_value(); }));
+    int most = 0;
+    for (unsigned i = 1; i != 20; ++i) {
+        CHECK_FALSE(store.revoke(key_of(i)).has_value());
+        most = std::max(most, std::stoi(standbys.raw.run("SELECT count(*) FROM pg_stat_activity "
+                                                         "WHERE application_name = 'regrant'")));
+    }
+    CHECK(most <= 4);
+    standbys.name("*");
+    CHECK(eventually([&] { return store.revoke(key_of(1)).has_value(); }));
+}
+
 TEST_CASE("revoke_subject is answered when a named standby has it, however often it was tried before (R44, R45)") {
     const std::string schema = fresh_schema();
     synchronous_standbys standbys;

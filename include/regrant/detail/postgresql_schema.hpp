@@ -187,7 +187,12 @@ inline std::string postgresql_session(std::chrono::milliseconds timeout) {
            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
            // That a wait for a standby was cancelled, a warning tells.
-           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false)";
+           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false), "
+           // No timeout of the server's ends a wait for a standby, nor does it notice that its client has gone. So
+           // calls that were given up would fill the server: whoever connects next ends their waits.
+           "(SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+           "AND usename = current_user AND datname = current_database() AND query LIKE '%regrant_family%' "
+           "AND clock_timestamp() - state_change > " + std::to_string(timeout.count()) + " * interval '1 ms')";
 }
 
 /// Holds what that gave against what a store needs.

@@ -77,7 +77,8 @@ struct postgresql_settings {
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
 /// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
 /// timeout, one that takes the connection and hangs all of it. A pooler in between must pool sessions, not
-/// transactions. After a failed call its connection is closed. While no connection can be had, calls fail at once,
+/// transactions. After a failed call its connection is closed. What it leaves behind on a server that waits for a
+/// standby is cancelled when the next connection is opened. While no connection can be had, calls fail at once,
 /// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
 /// that is quick to give up.
 ///

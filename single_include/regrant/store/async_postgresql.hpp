@@ -584,7 +584,12 @@ inline std::string postgresql_session(std::chrono::milliseconds timeout) {
            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
            // That a wait for a standby was cancelled, a warning tells.
-           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false)";
+           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false), "
+           // No timeout of the server's ends a wait for a standby, nor does it notice that its client has gone. So
+           // calls that were given up would fill the server: whoever connects next ends their waits.
+           "(SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+           "AND usename = current_user AND datname = current_database() AND query LIKE '%regrant_family%' "
+           "AND clock_timestamp() - state_change > " + std::to_string(timeout.count()) + " * interval '1 ms')";
 }
 
 /// Holds what that gave against what a store needs.
@@ -1103,7 +1108,8 @@ struct postgresql_settings {
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
 /// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
 /// timeout, one that takes the connection and hangs all of it. A pooler in between must pool sessions, not
-/// transactions. After a failed call its connection is closed. While no connection can be had, calls fail at once,
+/// transactions. After a failed call its connection is closed. What it leaves behind on a server that waits for a
+/// standby is cancelled when the next connection is opened. While no connection can be had, calls fail at once,
 /// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
 /// that is quick to give up.
 ///
