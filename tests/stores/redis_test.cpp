@@ -763,6 +763,14 @@ TEST_CASE("the other process" * doctest::skip()) {
     }
 }
 
+TEST_CASE("a server that does not know AUTH, and quotes what it was sent, does not put a password in a message (R76)") {
+    const server unknowing("unknowing", "'rename-command AUTH \"\"'");
+    const std::string why = why_not("redis://login:hunter2@" + unknowing.url.substr(8));
+    CHECK(says(why, "unknown command"));
+    CHECK(why.find("login") == std::string::npos);
+    CHECK(why.find("hunter2") == std::string::npos);
+}
+
 TEST_CASE("a wrong password, a missing right, a replica, eviction or no file: the store is not opened") {
     server primary("primary", "'requirepass hunter2' 'repl-diskless-sync-delay 0'");
     raw_server nobody(primary.url);

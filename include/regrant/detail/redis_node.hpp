@@ -124,8 +124,7 @@ private:
         for (const secret& word : access_.greeting) {
             auto answer = made->call(word.reveal(), until);
             if (!answer) return unexpected(std::move(answer).error().what);
-            // The server's words name neither user nor password.
-            if ((**answer).is_error()) return unexpected(std::string((**answer).text()));
+            if ((**answer).is_error()) return unexpected(redis_refusal(**answer));
         }
         return made;
     }

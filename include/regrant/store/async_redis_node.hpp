@@ -174,9 +174,8 @@ private:
         for (const secret& word : access_.greeting) {
             const auto answer = co_await made->call_all(word.reveal(), 1, by);
             if (!answer) co_return unexpected(outage{answer.error().what});
-            // The server's words name neither user nor password.
             const redis_value value = *answer->front();
-            if (value.is_error()) co_return unexpected(outage{std::string(value.text())});
+            if (value.is_error()) co_return unexpected(outage{redis_refusal(value)});
         }
         co_return made;
     }

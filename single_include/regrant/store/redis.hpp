@@ -232,6 +232,11 @@ inline std::vector<secret> redis_greeting(const redis_url& to) {
     return all;
 }
 
+/// A server's words that refuse a greeting. One that does not know AUTH goes on to quote what stood behind it.
+inline std::string redis_refusal(redis_value error) {
+    return std::string(error.text().substr(0, error.text().find(", with args")));
+}
+
 /// Why there is no answer.
 struct redis_failure {
     enum class reach : std::uint8_t {
@@ -784,8 +789,7 @@ private:
         for (const secret& word : access_.greeting) {
             auto answer = made->call(word.reveal(), until);
             if (!answer) return unexpected(std::move(answer).error().what);
-            // The server's words name neither user nor password.
-            if ((**answer).is_error()) return unexpected(std::string((**answer).text()));
+            if ((**answer).is_error()) return unexpected(redis_refusal(**answer));
         }
         return made;
     }
