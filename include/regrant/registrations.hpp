@@ -161,7 +161,7 @@ private:
     void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found,
                     std::optional<std::int64_t> expiry) {
         if (!found.is<std::string>() || found.get<std::string>().empty())
-            return fail(std::string(name) + " is neither a string nor an array of them");
+            return fail(std::string(name) + " is empty, or neither a string nor an array of them");
         client_secret made;
         if (std::string_view(name) == "client_secret") {
             auto hashed = hash_client_secret(found.get<std::string>());
@@ -200,7 +200,7 @@ inline result<std::vector<client>, setup_error> parse_registrations(std::string_
     auto parsed = detail::parse_json(json).value_or(detail::json_value());
     const detail::wipes_texts when_read(parsed);
     if (!parsed.is<regrant_picojson::array>())
-        return unexpected(setup_error{"the registrations are not one JSON array"});
+        return unexpected(setup_error{"the registrations are not one JSON array, or have a member twice"});
     std::vector<client> clients;
     for (const detail::json_value& each : parsed.get<regrant_picojson::array>()) {
         auto made = detail::registration_reader(each).read();
