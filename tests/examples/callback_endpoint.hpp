@@ -58,7 +58,7 @@ private:
         regrant::secret origin{}, client_id{};
         bool is_head = false;
         std::optional<regrant::token_request> asked{};
-        regrant::client_ptr client{};
+        std::optional<regrant::authenticated_client> client{};
         std::optional<regrant::refresh_request> refresh{};
 
         // --- the steps, in the order they are taken ---
@@ -85,7 +85,6 @@ private:
             made.client_id = client_id.reveal();
             auto known = host.registry.find(identifying->ask());
             if (!known) return unavailable(regrant::reason::registry_unavailable, known.error());
-            client = *known;
             auto identified = (*std::move(identifying)).with(*std::move(known));
             if (auto* refused = std::get_if<regrant::refusal>(&identified)) return refuse(std::move(*refused));
             if (auto* good = std::get_if<regrant::authenticated_client>(&identified)) return open(std::move(*good));
@@ -110,6 +109,7 @@ private:
         }
 
         void open(regrant::authenticated_client by) {
+            client = by;
             refresh.emplace(regrant::refresh_request{std::move(by), asked->refresh_token(), asked->scope()});
             auto opening = regrant::refresh_flow::begin(*refresh, host.settings.policy, now);
             if (!opening) return refuse(std::move(opening).error());
@@ -145,7 +145,7 @@ private:
         }
 
         void mint(regrant::refresh_flow::checking_account checking) {
-            auto standing = host.hooks.check_account(checking.ask(), *client);
+            auto standing = host.hooks.check_account(checking.ask(), **client);
             if (!standing) return unavailable(regrant::reason::account_unavailable, standing.error());
             auto sealing = std::move(checking).with(*standing);
             if (!sealing) return refuse(std::move(sealing).error());
@@ -231,7 +231,7 @@ private:
 
         bool may_read() {
             if (host.settings.replies.cross_origin == regrant::cross_origin::off || origin.empty()) return false;
-            return client ? client->allows_origin(origin.reveal()) : is_anybodys();
+            return client ? (*client)->allows_origin(origin.reveal()) : is_anybodys();
         }
 
         bool is_anybodys() {
