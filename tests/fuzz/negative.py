@@ -75,7 +75,7 @@ WRONGS = [
      ("const auto name = form_decode(text.mutable_text());",
       "const result<std::string_view, form_error> name = text.reveal();")),
     ("an unregistered origin may read", "token_endpoint", "R115",
-     ("if (seen.client) return seen.client->allows_origin(origin);", "")),
+     ("if (seen.client) return (*seen.client)->allows_origin(origin);", "")),
     ("expires_in is rounded up", "jwt_issuer", "R67",
      ("minted.expires_in = std::chrono::floor<", "minted.expires_in = std::chrono::ceil<")),
 ]
