@@ -124,10 +124,16 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
             *to++ = static_cast<char>(byte);
             from += 3;
         } else if (meaning == form_beyond_ascii) {
-            std::size_t length = utf8_sequence(rest());
-            is_surely_utf8 = is_surely_utf8 && length != 0;
-            do *to++ = *from++;
-            while (length-- > 1);
+            do {
+                const std::size_t length = utf8_sequence(rest());
+                is_surely_utf8 = is_surely_utf8 && length != 0;
+                const std::size_t size = (std::max)(length, std::size_t{1});
+                // Up to the first escape everything stands where it belongs.
+                if (to != from)
+                    for (std::size_t i = 0; i != size; ++i) to[i] = from[i];
+                from += size;
+                to += size;
+            } while (from != end && meaning_of(meanings, from) == form_beyond_ascii);
         } else if (meaning == form_refused) {
             error = error_of(static_cast<unsigned char>(*from));
             break;
