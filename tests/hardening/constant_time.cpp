@@ -61,8 +61,8 @@ slow_hash slow_record() {
 const secret_check remembered =
     check_of({{}, std::make_shared<const slow_hash>(slow_record())}, {});
 
-/// Cheaper than any registration may be: here hashes are counted, not seconds.
-constexpr slow_cost hardly_slow = slow_cost::pbkdf2_sha256(10);
+/// The cheapest within bounds: others are no decoy.
+constexpr slow_cost hardly_slow = slow_cost::scrypt(14, 8, 1);
 const client_secret_matcher with_decoy({hardly_slow, std::chrono::seconds(600), 1024});
 secret_hash slow_of(const secret_hash& derived) {
     slow_hash hash = slow_record();
@@ -76,7 +76,7 @@ secret_check slow_right() {
     slow_hash hash = slow_record();
     hash.cost = hardly_slow;
     const auto password = std::as_bytes(std::span(presented));
-    if (!detail::pbkdf2_sha256(password, hash.salt(), 10, hash.derived)) std::abort();
+    if (!detail::scrypt(password, hash.salt(), 1U << 14, 8, 1, hash.derived)) std::abort();
     return check_of({{}, std::make_shared<const slow_hash>(hash)}, {});
 }
 const secret_check slow_is_right = slow_right();
