@@ -52,15 +52,19 @@ enum class form_shape : std::uint8_t {
 template <form_shape Shape>
 result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t most_fields) noexcept {
     constexpr bool is_form = Shape == form_shape::fields;
+    // So many bytes are taken one by one before words are tried, for a stretch that ends sooner costs less that way.
+    constexpr std::ptrdiff_t short_stretch = 5;
+    constexpr std::ptrdiff_t word_bytes = sizeof(form_word);
     char* to = text.data();
     const char* from = to;
     const char* const end = from + text.size();
     const form_meanings* meanings = is_form ? &name_meanings : &text_meanings;
     std::size_t room = most_fields;
+    std::ptrdiff_t one_by_one = short_stretch;
     // A character can be escaped by half, so that only what is decoded shows whether it is one.
-    bool is_surely_utf8 = true;
+    form_word seen = 0;
 
-    // What they need is passed, not captured, so that it can stay in registers.
+    // What it needs is passed, not captured, so that it can stay in registers.
     const auto meaning_of = [](const form_meanings* by, const char* at) -> unsigned {
         return (*by)[static_cast<unsigned char>(*at)];
     };
@@ -74,17 +78,22 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     if (is_form && from != end && room-- == 0) return unexpected(form_error::too_many_fields);
     while (from != end) {
         unsigned meaning = meaning_of(meanings, from);
-        if (meaning <= 0x7F) {
-            *to++ = static_cast<char>(meaning);
-            if (++from == end) [[unlikely]] break;
-            meaning = meaning_of(meanings, from);
+        if (meaning <= 0xFF) {
+            const char* const stop = from + (std::min)(end - from, one_by_one);
+            do {
+                *to++ = static_cast<char>(meaning);
+                seen |= meaning;
+            } while (++from != stop && (meaning = meaning_of(meanings, from)) <= 0xFF);
         }
-        if (meaning <= 0x7F) {
+        if (meaning <= 0xFF) {
             int words = 0;
-            for (; words != 4 && end - from >= 8 && are_plain(from); ++words) {
-                std::memmove(to, from, 8);
-                from += 8;
-                to += 8;
+            for (; words != 4 && end - from >= word_bytes; ++words) {
+                const form_word word = form_word_at(from);
+                if (!are_plain(word)) break;
+                std::memcpy(to, &word, sizeof word);
+                seen |= word;
+                from += sizeof word;
+                to += sizeof word;
             }
             // A long stretch goes on, most likely.
             constexpr std::size_t stretch = 4 * block_bytes;
@@ -94,10 +103,11 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
                     if (to != from) std::memmove(to, from, stretch);
                     from += stretch;
                 }
-            const char* const stop = end - from >= 8 ? from + 8 : end;
-            for (; from != stop && (meaning = meaning_of(meanings, from)) <= 0x7F; ++from)
-                *to++ = static_cast<char>(meaning);
+            // A word tried in vain holds what ends the stretch.
+            one_by_one = word_bytes;
+            continue;
         }
+        one_by_one = short_stretch;
         if ((meaning & form_separator) != 0) [[likely]] {
             *to++ = static_cast<char>(meaning);
             if (static_cast<char>(meaning) == split_mark) {
@@ -120,27 +130,16 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
                 error = byte > 0xFF ? form_error::malformed_escape : error_of(byte);
                 break;
             }
-            is_surely_utf8 = is_surely_utf8 && byte <= 0x7F;
+            seen |= byte;
             *to++ = static_cast<char>(byte);
             from += 3;
-        } else if (meaning == form_beyond_ascii) {
-            do {
-                const std::size_t length = utf8_sequence(rest());
-                is_surely_utf8 = is_surely_utf8 && length != 0;
-                const std::size_t size = (std::max)(length, std::size_t{1});
-                // Up to the first escape everything stands where it belongs.
-                if (to != from)
-                    for (std::size_t i = 0; i != size; ++i) to[i] = from[i];
-                from += size;
-                to += size;
-            } while (from != end && meaning_of(meanings, from) == form_beyond_ascii);
-        } else if (meaning == form_refused) {
+        } else {
             error = error_of(static_cast<unsigned char>(*from));
             break;
         }
     }
     const std::string_view meant(text.data(), static_cast<std::size_t>(to - text.data()));
-    if (!error && !is_surely_utf8 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
+    if (!error && (seen & top_bits) != 0 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
     if (!error) return meant.size();
     // The limits come first, wherever the fault is.
     const std::string_view others = rest().substr((std::min)(rest().find('&'), rest().size()));

@@ -1024,6 +1024,55 @@ struct decision {
 
 } // namespace regrant::inline v0
 
+// regrant/detail/block.hpp - looks at sixteen characters at once.
+
+namespace regrant::inline v0::detail {
+
+inline constexpr std::size_t block_bytes = 16;
+
+#if defined(__GNUC__)
+using block = unsigned char __attribute__((vector_size(block_bytes)));
+
+inline block block_at(const char* from) noexcept {
+    block bytes;
+    std::memcpy(&bytes, from, block_bytes);
+    return bytes;
+}
+
+inline bool is_zero(block bytes) noexcept {
+    std::uint64_t halves[2];
+    std::memcpy(halves, &bytes, block_bytes);
+    return (halves[0] | halves[1]) == 0;
+}
+#endif
+
+/// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
+/// \pre text.size() >= block_bytes
+template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
+#if defined(__GNUC__)
+    const auto at = [&](std::size_t i) { return block_at(text.data() + i); };
+    const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
+    // The last block overlaps the one before it, where the size is no multiple of a block's.
+    const std::size_t last = text.size() - block_bytes;
+    block low = at(last), high = low, found = other(low);
+    for (std::size_t i = 0; i < last; i += block_bytes) {
+        const block bytes = at(i);
+        low = bytes < low ? bytes : low;
+        high = bytes > high ? bytes : high;
+        found |= other(bytes);
+    }
+    found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
+    return is_zero(found);
+#else
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&
+               ((c != static_cast<unsigned char>(Others)) && ...);
+    });
+#endif
+}
+
+} // namespace regrant::inline v0::detail
+
 // regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
 
 namespace regrant::inline v0::detail {
@@ -1046,15 +1095,51 @@ constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
     return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
 }
 
+#if defined(__GNUC__)
+/// Whether sixteen bytes go on as well-formed text does behind the three before them. What follows is not looked at.
+template <char... Marks> bool is_utf8_block(const char* from) noexcept {
+    const block now = block_at(from);
+    const block before = block_at(from - 1), second = block_at(from - 2), third = block_at(from - 3);
+    const auto is = [](block bytes, unsigned char least, unsigned char most) {
+        return block(block(bytes - least) <= static_cast<unsigned char>(most - least));
+    };
+    // The same table, of all sixteen.
+    const block follows = is(now, 0x80, 0xBF);
+    const block must_follow = is(before, 0xC2, 0xF4) | is(second, 0xE0, 0xF4) | is(third, 0xF0, 0xF4);
+    const block is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
+    const block never = is(now, 0xC0, 0xC1) | (is(now, 0xF5, 0xFF) & ~is_mark);
+    const auto pair = [&](unsigned char lead, unsigned char least, unsigned char most) {
+        return is(before, lead, lead) & is(now, least, most);
+    };
+    const block overlong = pair(0xE0, 0x80, 0x9F) | pair(0xF0, 0x80, 0x8F);
+    const block no_character = pair(0xED, 0xA0, 0xBF) | pair(0xF4, 0x90, 0xBF);
+    return is_zero((follows ^ must_follow) | never | overlong | no_character);
+}
+#endif
+
 /// Whether a text is well-formed, but for bytes of `Marks`, each of which stands alone.
-template <char... Marks> constexpr bool is_utf8(std::string_view text) noexcept {
-    while (!text.empty()) {
-        const std::size_t length = utf8_sequence(text);
-        const bool is_mark = length == 0 && ((text.front() == Marks) || ...);
-        if (length == 0 && !is_mark) return false;
-        text.remove_prefix(is_mark ? 1 : length);
+template <char... Marks> bool is_utf8(std::string_view text) noexcept {
+    static_assert(((static_cast<unsigned char>(Marks) > 0xF4) && ...), "a mark is no byte of UTF-8");
+    std::size_t done = 0;
+    const auto goes_on_to = [&](std::size_t least) {
+        while (done < least) {
+            const std::size_t length = utf8_sequence(text.substr(done));
+            if (length == 0 && ((text[done] != Marks) && ...)) return false;
+            done += length == 0 ? 1 : length;
+        }
+        return true;
+    };
+#if defined(__GNUC__)
+    if (text.size() > 2 * block_bytes) {
+        if (!goes_on_to(3)) return false;
+        for (; text.size() - done >= block_bytes; done += block_bytes)
+            if (!is_utf8_block<Marks...>(text.data() + done)) return false;
+        // Back to where the last character starts, for it may go on.
+        do --done;
+        while ((static_cast<unsigned char>(text[done]) & 0xC0) == 0x80);
     }
-    return true;
+#endif
+    return goes_on_to(text.size());
 }
 
 } // namespace regrant::inline v0::detail
@@ -2046,46 +2131,6 @@ private:
 
 } // namespace regrant::inline v0
 
-// regrant/detail/block.hpp - looks at sixteen characters at once.
-
-namespace regrant::inline v0::detail {
-
-inline constexpr std::size_t block_bytes = 16;
-
-/// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
-/// \pre text.size() >= block_bytes
-template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
-#if defined(__GNUC__)
-    using block = unsigned char __attribute__((vector_size(block_bytes)));
-    const auto at = [&](std::size_t i) {
-        block bytes;
-        std::memcpy(&bytes, text.data() + i, block_bytes);
-        return bytes;
-    };
-    const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
-    // The last block overlaps the one before it, where the size is no multiple of a block's.
-    const std::size_t last = text.size() - block_bytes;
-    block low = at(last), high = low, found = other(low);
-    for (std::size_t i = 0; i < last; i += block_bytes) {
-        const block bytes = at(i);
-        low = bytes < low ? bytes : low;
-        high = bytes > high ? bytes : high;
-        found |= other(bytes);
-    }
-    found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
-    std::uint64_t halves[2];
-    std::memcpy(halves, &found, block_bytes);
-    return (halves[0] | halves[1]) == 0;
-#else
-    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
-        return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&
-               ((c != static_cast<unsigned char>(Others)) && ...);
-    });
-#endif
-}
-
-} // namespace regrant::inline v0::detail
-
 // regrant/json_writer.hpp - compact JSON, its members in the order they are written.
 
 namespace regrant::inline v0 {
@@ -2660,7 +2705,7 @@ namespace regrant::inline v0::detail {
 inline constexpr char split_mark = '\xFF';
 inline constexpr char end_mark = '\0';
 
-/// What a byte of form text means: up to 0x7F itself, or one of these.
+/// What a byte of form text means: up to 0xFF itself, or one of these.
 using form_meaning = std::uint16_t;
 /// Ends a name or value; the low byte is the mark to set.
 inline constexpr form_meaning form_separator = 0x100;
@@ -2668,17 +2713,15 @@ constexpr form_meaning separator_with(char mark) noexcept {
     return static_cast<form_meaning>(form_separator + static_cast<unsigned char>(mark));
 }
 inline constexpr form_meaning form_escape = 0x200;
-inline constexpr form_meaning form_beyond_ascii = 0x400;
 /// A byte that is kept for a mark.
-inline constexpr form_meaning form_refused = 0x800;
+inline constexpr form_meaning form_refused = 0x400;
 
 using form_meanings = std::array<form_meaning, 256>;
 
 /// Where nothing ends a text.
 inline constexpr form_meanings text_meanings = [] {
     form_meanings meanings{};
-    meanings.fill(form_beyond_ascii);
-    for (form_meaning byte = 0; byte <= 0x7F; ++byte) meanings[byte] = byte;
+    for (form_meaning byte = 0; byte <= 0xFF; ++byte) meanings[byte] = byte;
     meanings['+'] = ' ';
     meanings['%'] = form_escape;
     meanings[static_cast<unsigned char>(split_mark)] = meanings[static_cast<unsigned char>(end_mark)] = form_refused;
@@ -2709,13 +2752,24 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-/// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
-inline bool are_plain(const char* from) noexcept {
-    constexpr std::uint64_t each = 0x0101'0101'0101'0101;
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, from, 8);
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
-    return (((eight - ',' * each) | ((eight ^ '=' * each) - each)) & 0x80 * each) == 0;
+/// Eight bytes at once.
+using form_word = std::uint64_t;
+inline constexpr form_word each_byte = 0x0101'0101'0101'0101;
+inline constexpr form_word top_bits = 0x80 * each_byte;
+
+inline form_word form_word_at(const char* from) noexcept {
+    form_word word = 0;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+}
+
+/// Whether eight bytes mean themselves; not where they hold a `=`, or one of the few below ','.
+inline bool are_plain(form_word word) noexcept {
+    // The top bit of a byte is set where it is below ',' or is '='; of one beyond ASCII where it is 0xFF. By a borrow it
+    // may be set behind such a byte, too.
+    const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
+    const form_word beyond = ~word - each_byte;
+    return (((ascii & ~word) | (beyond & word)) & top_bits) == 0;
 }
 
 /// How many pieces between `&` are no empty ones.
@@ -2765,15 +2819,19 @@ enum class form_shape : std::uint8_t {
 template <form_shape Shape>
 result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t most_fields) noexcept {
     constexpr bool is_form = Shape == form_shape::fields;
+    // So many bytes are taken one by one before words are tried, for a stretch that ends sooner costs less that way.
+    constexpr std::ptrdiff_t short_stretch = 5;
+    constexpr std::ptrdiff_t word_bytes = sizeof(form_word);
     char* to = text.data();
     const char* from = to;
     const char* const end = from + text.size();
     const form_meanings* meanings = is_form ? &name_meanings : &text_meanings;
     std::size_t room = most_fields;
+    std::ptrdiff_t one_by_one = short_stretch;
     // A character can be escaped by half, so that only what is decoded shows whether it is one.
-    bool is_surely_utf8 = true;
+    form_word seen = 0;
 
-    // What they need is passed, not captured, so that it can stay in registers.
+    // What it needs is passed, not captured, so that it can stay in registers.
     const auto meaning_of = [](const form_meanings* by, const char* at) -> unsigned {
         return (*by)[static_cast<unsigned char>(*at)];
     };
@@ -2787,17 +2845,22 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     if (is_form && from != end && room-- == 0) return unexpected(form_error::too_many_fields);
     while (from != end) {
         unsigned meaning = meaning_of(meanings, from);
-        if (meaning <= 0x7F) {
-            *to++ = static_cast<char>(meaning);
-            if (++from == end) [[unlikely]] break;
-            meaning = meaning_of(meanings, from);
+        if (meaning <= 0xFF) {
+            const char* const stop = from + (std::min)(end - from, one_by_one);
+            do {
+                *to++ = static_cast<char>(meaning);
+                seen |= meaning;
+            } while (++from != stop && (meaning = meaning_of(meanings, from)) <= 0xFF);
         }
-        if (meaning <= 0x7F) {
+        if (meaning <= 0xFF) {
             int words = 0;
-            for (; words != 4 && end - from >= 8 && are_plain(from); ++words) {
-                std::memmove(to, from, 8);
-                from += 8;
-                to += 8;
+            for (; words != 4 && end - from >= word_bytes; ++words) {
+                const form_word word = form_word_at(from);
+                if (!are_plain(word)) break;
+                std::memcpy(to, &word, sizeof word);
+                seen |= word;
+                from += sizeof word;
+                to += sizeof word;
             }
             // A long stretch goes on, most likely.
             constexpr std::size_t stretch = 4 * block_bytes;
@@ -2807,10 +2870,11 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
                     if (to != from) std::memmove(to, from, stretch);
                     from += stretch;
                 }
-            const char* const stop = end - from >= 8 ? from + 8 : end;
-            for (; from != stop && (meaning = meaning_of(meanings, from)) <= 0x7F; ++from)
-                *to++ = static_cast<char>(meaning);
+            // A word tried in vain holds what ends the stretch.
+            one_by_one = word_bytes;
+            continue;
         }
+        one_by_one = short_stretch;
         if ((meaning & form_separator) != 0) [[likely]] {
             *to++ = static_cast<char>(meaning);
             if (static_cast<char>(meaning) == split_mark) {
@@ -2833,27 +2897,16 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
                 error = byte > 0xFF ? form_error::malformed_escape : error_of(byte);
                 break;
             }
-            is_surely_utf8 = is_surely_utf8 && byte <= 0x7F;
+            seen |= byte;
             *to++ = static_cast<char>(byte);
             from += 3;
-        } else if (meaning == form_beyond_ascii) {
-            do {
-                const std::size_t length = utf8_sequence(rest());
-                is_surely_utf8 = is_surely_utf8 && length != 0;
-                const std::size_t size = (std::max)(length, std::size_t{1});
-                // Up to the first escape everything stands where it belongs.
-                if (to != from)
-                    for (std::size_t i = 0; i != size; ++i) to[i] = from[i];
-                from += size;
-                to += size;
-            } while (from != end && meaning_of(meanings, from) == form_beyond_ascii);
-        } else if (meaning == form_refused) {
+        } else {
             error = error_of(static_cast<unsigned char>(*from));
             break;
         }
     }
     const std::string_view meant(text.data(), static_cast<std::size_t>(to - text.data()));
-    if (!error && !is_surely_utf8 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
+    if (!error && (seen & top_bits) != 0 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
     if (!error) return meant.size();
     // The limits come first, wherever the fault is.
     const std::string_view others = rest().substr((std::min)(rest().find('&'), rest().size()));

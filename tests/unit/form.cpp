@@ -99,9 +99,49 @@ TEST_CASE("a name or value that is not UTF-8 is refused (R4, 3629 3)") {
     }
 }
 
+TEST_CASE("a long text is UTF-8 exactly where a short one is (R4, 3629 3)") {
+    const std::string_view leads = "\x80\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFE";
+    const std::string_view others = "a=\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC2\xE0\xF0\xFE";
+    std::size_t accepted = 0, told_apart = 0, turn = 0;
+    for (const char lead : leads)
+        for (const char second : others)
+            for (const char third : others)
+                for (const char fourth : others) {
+                    const std::string bytes{lead, second, third, fourth};
+                    const std::string around(turn++ % 40, 'x');
+                    const bool is_text = form::parse("a=" + bytes).has_value();
+                    const auto in_long = form::parse("a=" + around + bytes + std::string(40 - around.size(), 'y'));
+                    accepted += is_text;
+                    told_apart += is_text != in_long.has_value();
+                }
+    CHECK(accepted > 1000);
+    CHECK(told_apart == 0);
+}
+
+TEST_CASE("many short fields of characters beyond ASCII are as many fields (R4)") {
+    const auto parsed = form::parse(repeated("\xC3\xA9=\xE6\xBC\xA2&\xF0\x9F\x98\x80=x&", 30));
+    REQUIRE(parsed);
+    const auto fields = fields_of(*parsed);
+    REQUIRE(fields.size() == 60);
+    CHECK(fields[58] == std::pair("\xC3\xA9"sv, "\xE6\xBC\xA2"sv));
+    CHECK(fields[59] == std::pair("\xF0\x9F\x98\x80"sv, "x"sv));
+}
+
+TEST_CASE("a character cut off by the end of a long text is none (R4, 3629 3)") {
+    for (std::size_t size = 28; size != 64; ++size)
+        for (const std::string_view cut : {"\xC3", "\xE2\x82", "\xF0\x9F\x98", "\xF0\x9F", "\xF0"}) {
+            const auto parsed = form::parse("a=\xC3\xA9" + std::string(size, 'x') + std::string(cut));
+            REQUIRE_FALSE(parsed);
+            CHECK(parsed.error() == form_error::invalid_utf8);
+        }
+}
+
 TEST_CASE("a character does not reach across a separator (R4)") {
-    CHECK_FALSE(form::parse("a=%C2&%80=b"));
-    CHECK_FALSE(form::parse("%C2=%80"));
+    for (const int times : {0, 40}) {
+        const std::string more = repeated("0", times);
+        for (const std::string_view text : {"%C2&%80=b", "%C2=%80", "\xC2=\x80", "=\x80", "&\x80"})
+            CHECK_FALSE(form::parse("a" + more + std::string(text) + more));
+    }
 }
 
 TEST_CASE("a character may come half escaped (R4)") {

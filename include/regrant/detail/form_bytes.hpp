@@ -19,7 +19,7 @@ namespace regrant::inline v0::detail {
 inline constexpr char split_mark = '\xFF';
 inline constexpr char end_mark = '\0';
 
-/// What a byte of form text means: up to 0x7F itself, or one of these.
+/// What a byte of form text means: up to 0xFF itself, or one of these.
 using form_meaning = std::uint16_t;
 /// Ends a name or value; the low byte is the mark to set.
 inline constexpr form_meaning form_separator = 0x100;
@@ -27,17 +27,15 @@ constexpr form_meaning separator_with(char mark) noexcept {
     return static_cast<form_meaning>(form_separator + static_cast<unsigned char>(mark));
 }
 inline constexpr form_meaning form_escape = 0x200;
-inline constexpr form_meaning form_beyond_ascii = 0x400;
 /// A byte that is kept for a mark.
-inline constexpr form_meaning form_refused = 0x800;
+inline constexpr form_meaning form_refused = 0x400;
 
 using form_meanings = std::array<form_meaning, 256>;
 
 /// Where nothing ends a text.
 inline constexpr form_meanings text_meanings = [] {
     form_meanings meanings{};
-    meanings.fill(form_beyond_ascii);
-    for (form_meaning byte = 0; byte <= 0x7F; ++byte) meanings[byte] = byte;
+    for (form_meaning byte = 0; byte <= 0xFF; ++byte) meanings[byte] = byte;
     meanings['+'] = ' ';
     meanings['%'] = form_escape;
     meanings[static_cast<unsigned char>(split_mark)] = meanings[static_cast<unsigned char>(end_mark)] = form_refused;
@@ -68,13 +66,24 @@ inline constexpr auto hex_values = [] {
     return values;
 }();
 
-/// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
-inline bool are_plain(const char* from) noexcept {
-    constexpr std::uint64_t each = 0x0101'0101'0101'0101;
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, from, 8);
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
-    return (((eight - ',' * each) | ((eight ^ '=' * each) - each)) & 0x80 * each) == 0;
+/// Eight bytes at once.
+using form_word = std::uint64_t;
+inline constexpr form_word each_byte = 0x0101'0101'0101'0101;
+inline constexpr form_word top_bits = 0x80 * each_byte;
+
+inline form_word form_word_at(const char* from) noexcept {
+    form_word word = 0;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+}
+
+/// Whether eight bytes mean themselves; not where they hold a `=`, or one of the few below ','.
+inline bool are_plain(form_word word) noexcept {
+    // The top bit of a byte is set where it is below ',' or is '='; of one beyond ASCII where it is 0xFF. By a borrow it
+    // may be set behind such a byte, too.
+    const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
+    const form_word beyond = ~word - each_byte;
+    return (((ascii & ~word) | (beyond & word)) & top_bits) == 0;
 }
 
 /// How many pieces between `&` are no empty ones.

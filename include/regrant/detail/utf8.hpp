@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "block.hpp"
 #include "cpp20.hpp"
 
 #include <cstddef>
@@ -28,15 +29,51 @@ constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
     return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
 }
 
+#if defined(__GNUC__)
+/// Whether sixteen bytes go on as well-formed text does behind the three before them. What follows is not looked at.
+template <char... Marks> bool is_utf8_block(const char* from) noexcept {
+    const block now = block_at(from);
+    const block before = block_at(from - 1), second = block_at(from - 2), third = block_at(from - 3);
+    const auto is = [](block bytes, unsigned char least, unsigned char most) {
+        return block(block(bytes - least) <= static_cast<unsigned char>(most - least));
+    };
+    // The same table, of all sixteen.
+    const block follows = is(now, 0x80, 0xBF);
+    const block must_follow = is(before, 0xC2, 0xF4) | is(second, 0xE0, 0xF4) | is(third, 0xF0, 0xF4);
+    const block is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
+    const block never = is(now, 0xC0, 0xC1) | (is(now, 0xF5, 0xFF) & ~is_mark);
+    const auto pair = [&](unsigned char lead, unsigned char least, unsigned char most) {
+        return is(before, lead, lead) & is(now, least, most);
+    };
+    const block overlong = pair(0xE0, 0x80, 0x9F) | pair(0xF0, 0x80, 0x8F);
+    const block no_character = pair(0xED, 0xA0, 0xBF) | pair(0xF4, 0x90, 0xBF);
+    return is_zero((follows ^ must_follow) | never | overlong | no_character);
+}
+#endif
+
 /// Whether a text is well-formed, but for bytes of `Marks`, each of which stands alone.
-template <char... Marks> constexpr bool is_utf8(std::string_view text) noexcept {
-    while (!text.empty()) {
-        const std::size_t length = utf8_sequence(text);
-        const bool is_mark = length == 0 && ((text.front() == Marks) || ...);
-        if (length == 0 && !is_mark) return false;
-        text.remove_prefix(is_mark ? 1 : length);
+template <char... Marks> bool is_utf8(std::string_view text) noexcept {
+    static_assert(((static_cast<unsigned char>(Marks) > 0xF4) && ...), "a mark is no byte of UTF-8");
+    std::size_t done = 0;
+    const auto goes_on_to = [&](std::size_t least) {
+        while (done < least) {
+            const std::size_t length = utf8_sequence(text.substr(done));
+            if (length == 0 && ((text[done] != Marks) && ...)) return false;
+            done += length == 0 ? 1 : length;
+        }
+        return true;
+    };
+#if defined(__GNUC__)
+    if (text.size() > 2 * block_bytes) {
+        if (!goes_on_to(3)) return false;
+        for (; text.size() - done >= block_bytes; done += block_bytes)
+            if (!is_utf8_block<Marks...>(text.data() + done)) return false;
+        // Back to where the last character starts, for it may go on.
+        do --done;
+        while ((static_cast<unsigned char>(text[done]) & 0xC0) == 0x80);
     }
-    return true;
+#endif
+    return goes_on_to(text.size());
 }
 
 } // namespace regrant::inline v0::detail
