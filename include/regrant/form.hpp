@@ -55,6 +55,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     // So many bytes are taken one by one before words are tried, for a stretch that ends sooner costs less that way.
     constexpr std::ptrdiff_t short_stretch = 5;
     constexpr std::ptrdiff_t word_bytes = sizeof(form_word);
+    constexpr std::ptrdiff_t stretch_bytes = 4 * block_bytes;
     char* to = text.data();
     const char* from = to;
     const char* const end = from + text.size();
@@ -62,7 +63,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     std::size_t room = most_fields;
     std::ptrdiff_t one_by_one = short_stretch;
     // A character can be escaped by half, so that only what is decoded shows whether it is one.
-    form_word seen = 0;
+    unsigned seen = 0;
 
     // What it needs is passed, not captured, so that it can stay in registers.
     const auto meaning_of = [](const form_meanings* by, const char* at) -> unsigned {
@@ -83,26 +84,32 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
             do {
                 *to++ = static_cast<char>(meaning);
                 seen |= meaning;
-            } while (++from != stop && (meaning = meaning_of(meanings, from)) <= 0xFF);
+                if (++from == stop) break;
+                meaning = meaning_of(meanings, from);
+            } while (meaning <= 0xFF);
         }
         if (meaning <= 0xFF) {
+            constexpr int many = 8;
             int words = 0;
-            for (; words != 4 && end - from >= word_bytes; ++words) {
-                const form_word word = form_word_at(from);
-                if (!are_plain(word)) break;
-                std::memcpy(to, &word, sizeof word);
-                seen |= word;
-                from += sizeof word;
-                to += sizeof word;
-            }
-            // A long stretch goes on, most likely.
-            constexpr std::size_t stretch = 4 * block_bytes;
-            if (words == 4)
-                for (; end - from >= std::ptrdiff_t{stretch} && is_clear<',', '\x7F', '='>({from, stretch});
-                     to += stretch) {
-                    if (to != from) std::memmove(to, from, stretch);
-                    from += stretch;
+            do {
+                for (words = 0; words != many && end - from >= word_bytes; ++words) {
+                    const form_word word = form_word_at(from);
+                    if (!are_plain_ascii(word)) {
+                        if (!are_plain_beyond_ascii(word)) break;
+                        seen |= 0x80;
+                    }
+                    std::memcpy(to, &word, word_bytes);
+                    from += word_bytes;
+                    to += word_bytes;
                 }
+                // A long stretch goes on, most likely.
+                while (words == many && end - from >= stretch_bytes &&
+                       is_clear<',', '\x7F', '='>({from, stretch_bytes})) {
+                    if (to != from) std::memmove(to, from, stretch_bytes);
+                    from += stretch_bytes;
+                    to += stretch_bytes;
+                }
+            } while (words == many);
             // A word tried in vain holds what ends the stretch.
             one_by_one = word_bytes;
             continue;
@@ -139,7 +146,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
         }
     }
     const std::string_view meant(text.data(), static_cast<std::size_t>(to - text.data()));
-    if (!error && (seen & top_bits) != 0 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
+    if (!error && seen > 0x7F && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
     if (!error) return meant.size();
     // The limits come first, wherever the fault is.
     const std::string_view others = rest().substr((std::min)(rest().find('&'), rest().size()));

@@ -12,8 +12,10 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <limits>
 #include <memory>
+#include <random>
 #include <thread>
 
 namespace {
@@ -148,8 +150,37 @@ std::string repeated(std::string_view piece, std::size_t size) {
     return text;
 }
 
+constexpr regrant::form_limits limits{std::size_t{1} << 20, std::size_t{1} << 20};
+
+/// What it costs that the processor cannot guess what comes next: the same 64 pieces over and over can be learnt.
+void at_random(std::size_t rounds) {
+    constexpr std::string_view pieces[] = {"a", "=", "&", "+", "%41"};
+    std::minstd_rand draw(1);
+    std::string random, again;
+    while (random.size() < 65000) random += pieces[draw() % std::size(pieces)];
+    for (int i = 0; i != 64; ++i) again += pieces[draw() % std::size(pieces)];
+    again = repeated(again, 65536);
+    const std::string small = refresh_body(std::string(72, 'q'));
+    contest run(rounds, 0.01);
+    run.add("small", [&] { keep(regrant::form::parse(std::string_view(small), limits)); })
+        .add("random", [&] { keep(regrant::form::parse(std::string_view(random), limits)); })
+        .add("again", [&] { keep(regrant::form::parse(std::string_view(again), limits)); })
+        .add("uriparser", [&] { keep(peers::uriparser(random)); })
+        .add("cpp-httplib", [&] { keep(peers::cpp_httplib(random)); })
+        .run();
+    const auto a_byte = [&](std::string_view name, const std::string& body) {
+        const double scale = static_cast<double>(small.size()) / static_cast<double>(body.size());
+        const figure f = run.ratio(name, "small");
+        return figure{f.median * scale, f.low * scale, f.high * scale};
+    };
+    table::at_most("64 KiB of a letter, =, &, + and %41 at random, ns a byte / the API page's",
+                   a_byte("random", random), 2.5);
+    table::reported("the same, 64 of them over and over: what a guess that fails does not cost", a_byte("again", again));
+    table::reported("the same at random: uriparser / regrant", run.ratio("uriparser", "random"));
+    table::reported("the same at random: cpp-httplib / regrant", run.ratio("cpp-httplib", "random"));
+}
+
 void forms(std::size_t rounds) {
-    constexpr regrant::form_limits limits{std::size_t{1} << 20, std::size_t{1} << 20};
     const std::string token(72, 'q');
     std::string half_escaped("client_id=");
     half_escaped += repeated("a%2B", 16) + "&client_secret=" + repeated("%25b", 24) +
@@ -213,7 +244,12 @@ void forms(std::size_t rounds) {
                        {"escaped UTF-8", repeated("%C3%A9", 65536)},
                        {"every second escaped", repeated("a%62", 65536)},
                        {"a letter behind each raw character", repeated("\xC3\xA9" "a", 65536)},
-                       {"words", repeated("word+", 65536)}};
+                       {"words", repeated("word+", 65536)},
+                       {"fields of five letters", repeated("aaaaa&", 65536)},
+                       {"fields of six letters", repeated("aaaaaa&", 65536)},
+                       {"fields of four raw bytes", repeated("\xF0\x9F\x98\x80&", 65536)},
+                       {"a raw character and a plus a field", repeated("\xC3\xA9+&", 65536)},
+                       {"empty fields and raw characters", repeated("\xE6\xBC\xA2&=&", 65536)}};
     for (const auto& each : worst)
         run.add(each.name, [&] { keep(regrant::form::parse(std::string_view(each.body), limits)); });
     run.run();
@@ -230,6 +266,7 @@ void forms(std::size_t rounds) {
         }
     }
     table::at_most(std::string("the worst 64 KiB (") + which + "), ns a byte / the API page's", most, 2.5);
+    at_random(rounds);
 }
 
 // --- JSON out ---

@@ -40,6 +40,7 @@ template <char Least, char Most, char... Others> bool is_clear(std::string_view 
     // The last block overlaps the one before it, where the size is no multiple of a block's.
     const std::size_t last = text.size() - block_bytes;
     block low = at(last), high = low, found = other(low);
+#pragma GCC unroll 4
     for (std::size_t i = 0; i < last; i += block_bytes) {
         const block bytes = at(i);
         low = bytes < low ? bytes : low;

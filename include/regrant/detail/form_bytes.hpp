@@ -77,10 +77,15 @@ inline form_word form_word_at(const char* from) noexcept {
     return word;
 }
 
-/// Whether eight bytes mean themselves; not where they hold a `=`, or one of the few below ','.
-inline bool are_plain(form_word word) noexcept {
-    // The top bit of a byte is set where it is below ',' or is '='; of one beyond ASCII where it is 0xFF. By a borrow it
-    // may be set behind such a byte, too.
+/// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
+inline bool are_plain_ascii(form_word word) noexcept {
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
+    return (((word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte)) & top_bits) == 0;
+}
+
+/// The same where some are beyond ASCII, all but 0xFF.
+inline bool are_plain_beyond_ascii(form_word word) noexcept {
+    if ((word & top_bits) == 0) return false;
     const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
     const form_word beyond = ~word - each_byte;
     return (((ascii & ~word) | (beyond & word)) & top_bits) == 0;
