@@ -21,7 +21,8 @@ GROUND = "regrant/detail/cpp20.hpp"
 
 DIRECTIVE = re.compile(r"\s*#\s*(\w+)\s*(.*?)\s*$")
 INCLUDE = re.compile(r'[<"]([^>"]+)[>"](\s*//.*)?$')
-PRAGMA = re.compile(r'once$|(push|pop)_macro\s*\("\w+"\)$|(GCC|clang) diagnostic (push|pop|ignored "[^"]+")$')
+PRAGMA = re.compile(r'once$|(push|pop)_macro\s*\("\w+"\)$|GCC unroll \d+$|'
+                    r'(GCC|clang) diagnostic (push|pop|ignored "[^"]+")$')
 KNOWN = {"if", "ifdef", "ifndef", "else", "elif", "endif", "define", "undef", "error", "warning", "include", "pragma"}
 TOKEN = re.compile(r"""//|/\*|\*/|\bR"[^(\s]*\(|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])+'""")
 

@@ -1024,55 +1024,6 @@ struct decision {
 
 } // namespace regrant::inline v0
 
-// regrant/detail/block.hpp - looks at sixteen characters at once.
-
-namespace regrant::inline v0::detail {
-
-inline constexpr std::size_t block_bytes = 16;
-
-#if defined(__GNUC__)
-using block = unsigned char __attribute__((vector_size(block_bytes)));
-
-inline block block_at(const char* from) noexcept {
-    block bytes;
-    std::memcpy(&bytes, from, block_bytes);
-    return bytes;
-}
-
-inline bool is_zero(block bytes) noexcept {
-    std::uint64_t halves[2];
-    std::memcpy(halves, &bytes, block_bytes);
-    return (halves[0] | halves[1]) == 0;
-}
-#endif
-
-/// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
-/// \pre text.size() >= block_bytes
-template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
-#if defined(__GNUC__)
-    const auto at = [&](std::size_t i) { return block_at(text.data() + i); };
-    const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
-    // The last block overlaps the one before it, where the size is no multiple of a block's.
-    const std::size_t last = text.size() - block_bytes;
-    block low = at(last), high = low, found = other(low);
-    for (std::size_t i = 0; i < last; i += block_bytes) {
-        const block bytes = at(i);
-        low = bytes < low ? bytes : low;
-        high = bytes > high ? bytes : high;
-        found |= other(bytes);
-    }
-    found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
-    return is_zero(found);
-#else
-    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
-        return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&
-               ((c != static_cast<unsigned char>(Others)) && ...);
-    });
-#endif
-}
-
-} // namespace regrant::inline v0::detail
-
 // regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
 
 namespace regrant::inline v0::detail {
@@ -1096,24 +1047,34 @@ constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
 }
 
 #if defined(__GNUC__)
+inline constexpr std::size_t utf8_block_bytes = 16;
+
 /// Whether sixteen bytes go on as well-formed text does behind the three before them. What follows is not looked at.
 template <char... Marks> bool is_utf8_block(const char* from) noexcept {
-    const block now = block_at(from);
-    const block before = block_at(from - 1), second = block_at(from - 2), third = block_at(from - 3);
+    using block = unsigned char __attribute__((vector_size(utf8_block_bytes)));
+    const auto at = [](const char* first) {
+        block bytes;
+        std::memcpy(&bytes, first, utf8_block_bytes);
+        return bytes;
+    };
+    const block now = at(from), before = at(from - 1), second = at(from - 2), third = at(from - 3);
     const auto is = [](block bytes, unsigned char least, unsigned char most) {
         return block(block(bytes - least) <= static_cast<unsigned char>(most - least));
     };
     // The same table, of all sixteen.
     const block follows = is(now, 0x80, 0xBF);
     const block must_follow = is(before, 0xC2, 0xF4) | is(second, 0xE0, 0xF4) | is(third, 0xF0, 0xF4);
-    const block is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
+    const auto is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
     const block never = is(now, 0xC0, 0xC1) | (is(now, 0xF5, 0xFF) & ~is_mark);
     const auto pair = [&](unsigned char lead, unsigned char least, unsigned char most) {
         return is(before, lead, lead) & is(now, least, most);
     };
     const block overlong = pair(0xE0, 0x80, 0x9F) | pair(0xF0, 0x80, 0x8F);
     const block no_character = pair(0xED, 0xA0, 0xBF) | pair(0xF4, 0x90, 0xBF);
-    return is_zero((follows ^ must_follow) | never | overlong | no_character);
+    const block bad = (follows ^ must_follow) | never | overlong | no_character;
+    std::uint64_t halves[2];
+    std::memcpy(halves, &bad, utf8_block_bytes);
+    return (halves[0] | halves[1]) == 0;
 }
 #endif
 
@@ -1130,9 +1091,9 @@ template <char... Marks> bool is_utf8(std::string_view text) noexcept {
         return true;
     };
 #if defined(__GNUC__)
-    if (text.size() > 2 * block_bytes) {
+    if (text.size() > 2 * utf8_block_bytes) {
         if (!goes_on_to(3)) return false;
-        for (; text.size() - done >= block_bytes; done += block_bytes)
+        for (; text.size() - done >= utf8_block_bytes; done += utf8_block_bytes)
             if (!is_utf8_block<Marks...>(text.data() + done)) return false;
         // Back to where the last character starts, for it may go on.
         do --done;
@@ -2131,6 +2092,47 @@ private:
 
 } // namespace regrant::inline v0
 
+// regrant/detail/block.hpp - looks at sixteen characters at once.
+
+namespace regrant::inline v0::detail {
+
+inline constexpr std::size_t block_bytes = 16;
+
+/// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
+/// \pre text.size() >= block_bytes
+template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
+#if defined(__GNUC__)
+    using block = unsigned char __attribute__((vector_size(block_bytes)));
+    const auto at = [&](std::size_t i) {
+        block bytes;
+        std::memcpy(&bytes, text.data() + i, block_bytes);
+        return bytes;
+    };
+    const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
+    // The last block overlaps the one before it, where the size is no multiple of a block's.
+    const std::size_t last = text.size() - block_bytes;
+    block low = at(last), high = low, found = other(low);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < last; i += block_bytes) {
+        const block bytes = at(i);
+        low = bytes < low ? bytes : low;
+        high = bytes > high ? bytes : high;
+        found |= other(bytes);
+    }
+    found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
+    std::uint64_t halves[2];
+    std::memcpy(halves, &found, block_bytes);
+    return (halves[0] | halves[1]) == 0;
+#else
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&
+               ((c != static_cast<unsigned char>(Others)) && ...);
+    });
+#endif
+}
+
+} // namespace regrant::inline v0::detail
+
 // regrant/json_writer.hpp - compact JSON, its members in the order they are written.
 
 namespace regrant::inline v0 {
@@ -2763,10 +2765,15 @@ inline form_word form_word_at(const char* from) noexcept {
     return word;
 }
 
-/// Whether eight bytes mean themselves; not where they hold a `=`, or one of the few below ','.
-inline bool are_plain(form_word word) noexcept {
-    // The top bit of a byte is set where it is below ',' or is '='; of one beyond ASCII where it is 0xFF. By a borrow it
-    // may be set behind such a byte, too.
+/// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
+inline bool are_plain_ascii(form_word word) noexcept {
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
+    return (((word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte)) & top_bits) == 0;
+}
+
+/// The same where some are beyond ASCII, all but 0xFF.
+inline bool are_plain_beyond_ascii(form_word word) noexcept {
+    if ((word & top_bits) == 0) return false;
     const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
     const form_word beyond = ~word - each_byte;
     return (((ascii & ~word) | (beyond & word)) & top_bits) == 0;
@@ -2822,6 +2829,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     // So many bytes are taken one by one before words are tried, for a stretch that ends sooner costs less that way.
     constexpr std::ptrdiff_t short_stretch = 5;
     constexpr std::ptrdiff_t word_bytes = sizeof(form_word);
+    constexpr std::ptrdiff_t stretch_bytes = 4 * block_bytes;
     char* to = text.data();
     const char* from = to;
     const char* const end = from + text.size();
@@ -2829,7 +2837,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
     std::size_t room = most_fields;
     std::ptrdiff_t one_by_one = short_stretch;
     // A character can be escaped by half, so that only what is decoded shows whether it is one.
-    form_word seen = 0;
+    unsigned seen = 0;
 
     // What it needs is passed, not captured, so that it can stay in registers.
     const auto meaning_of = [](const form_meanings* by, const char* at) -> unsigned {
@@ -2850,26 +2858,32 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
             do {
                 *to++ = static_cast<char>(meaning);
                 seen |= meaning;
-            } while (++from != stop && (meaning = meaning_of(meanings, from)) <= 0xFF);
+                if (++from == stop) break;
+                meaning = meaning_of(meanings, from);
+            } while (meaning <= 0xFF);
         }
         if (meaning <= 0xFF) {
+            constexpr int many = 8;
             int words = 0;
-            for (; words != 4 && end - from >= word_bytes; ++words) {
-                const form_word word = form_word_at(from);
-                if (!are_plain(word)) break;
-                std::memcpy(to, &word, sizeof word);
-                seen |= word;
-                from += sizeof word;
-                to += sizeof word;
-            }
-            // A long stretch goes on, most likely.
-            constexpr std::size_t stretch = 4 * block_bytes;
-            if (words == 4)
-                for (; end - from >= std::ptrdiff_t{stretch} && is_clear<',', '\x7F', '='>({from, stretch});
-                     to += stretch) {
-                    if (to != from) std::memmove(to, from, stretch);
-                    from += stretch;
+            do {
+                for (words = 0; words != many && end - from >= word_bytes; ++words) {
+                    const form_word word = form_word_at(from);
+                    if (!are_plain_ascii(word)) {
+                        if (!are_plain_beyond_ascii(word)) break;
+                        seen |= 0x80;
+                    }
+                    std::memcpy(to, &word, word_bytes);
+                    from += word_bytes;
+                    to += word_bytes;
                 }
+                // A long stretch goes on, most likely.
+                while (words == many && end - from >= stretch_bytes &&
+                       is_clear<',', '\x7F', '='>({from, stretch_bytes})) {
+                    if (to != from) std::memmove(to, from, stretch_bytes);
+                    from += stretch_bytes;
+                    to += stretch_bytes;
+                }
+            } while (words == many);
             // A word tried in vain holds what ends the stretch.
             one_by_one = word_bytes;
             continue;
@@ -2906,7 +2920,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
         }
     }
     const std::string_view meant(text.data(), static_cast<std::size_t>(to - text.data()));
-    if (!error && (seen & top_bits) != 0 && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
+    if (!error && seen > 0x7F && !is_utf8<split_mark>(meant)) error = form_error::invalid_utf8;
     if (!error) return meant.size();
     // The limits come first, wherever the fault is.
     const std::string_view others = rest().substr((std::min)(rest().find('&'), rest().size()));

@@ -15,27 +15,16 @@ namespace regrant::inline v0::detail {
 
 inline constexpr std::size_t block_bytes = 16;
 
-#if defined(__GNUC__)
-using block = unsigned char __attribute__((vector_size(block_bytes)));
-
-inline block block_at(const char* from) noexcept {
-    block bytes;
-    std::memcpy(&bytes, from, block_bytes);
-    return bytes;
-}
-
-inline bool is_zero(block bytes) noexcept {
-    std::uint64_t halves[2];
-    std::memcpy(halves, &bytes, block_bytes);
-    return (halves[0] | halves[1]) == 0;
-}
-#endif
-
 /// Whether all characters of a text are from `Least` to `Most`, and none is one of `Others`.
 /// \pre text.size() >= block_bytes
 template <char Least, char Most, char... Others> bool is_clear(std::string_view text) noexcept {
 #if defined(__GNUC__)
-    const auto at = [&](std::size_t i) { return block_at(text.data() + i); };
+    using block = unsigned char __attribute__((vector_size(block_bytes)));
+    const auto at = [&](std::size_t i) {
+        block bytes;
+        std::memcpy(&bytes, text.data() + i, block_bytes);
+        return bytes;
+    };
     const auto other = [](block bytes) { return block(((bytes == static_cast<unsigned char>(Others)) | ...)); };
     // The last block overlaps the one before it, where the size is no multiple of a block's.
     const std::size_t last = text.size() - block_bytes;
@@ -48,7 +37,9 @@ template <char Least, char Most, char... Others> bool is_clear(std::string_view 
         found |= other(bytes);
     }
     found |= block((low < static_cast<unsigned char>(Least)) | (high > static_cast<unsigned char>(Most)));
-    return is_zero(found);
+    std::uint64_t halves[2];
+    std::memcpy(halves, &found, block_bytes);
+    return (halves[0] | halves[1]) == 0;
 #else
     return std::all_of(text.begin(), text.end(), [](unsigned char c) {
         return c >= static_cast<unsigned char>(Least) && c <= static_cast<unsigned char>(Most) &&

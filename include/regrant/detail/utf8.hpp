@@ -3,10 +3,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "block.hpp"
 #include "cpp20.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace regrant::inline v0::detail {
@@ -30,24 +31,34 @@ constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
 }
 
 #if defined(__GNUC__)
+inline constexpr std::size_t utf8_block_bytes = 16;
+
 /// Whether sixteen bytes go on as well-formed text does behind the three before them. What follows is not looked at.
 template <char... Marks> bool is_utf8_block(const char* from) noexcept {
-    const block now = block_at(from);
-    const block before = block_at(from - 1), second = block_at(from - 2), third = block_at(from - 3);
+    using block = unsigned char __attribute__((vector_size(utf8_block_bytes)));
+    const auto at = [](const char* first) {
+        block bytes;
+        std::memcpy(&bytes, first, utf8_block_bytes);
+        return bytes;
+    };
+    const block now = at(from), before = at(from - 1), second = at(from - 2), third = at(from - 3);
     const auto is = [](block bytes, unsigned char least, unsigned char most) {
         return block(block(bytes - least) <= static_cast<unsigned char>(most - least));
     };
     // The same table, of all sixteen.
     const block follows = is(now, 0x80, 0xBF);
     const block must_follow = is(before, 0xC2, 0xF4) | is(second, 0xE0, 0xF4) | is(third, 0xF0, 0xF4);
-    const block is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
+    const auto is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
     const block never = is(now, 0xC0, 0xC1) | (is(now, 0xF5, 0xFF) & ~is_mark);
     const auto pair = [&](unsigned char lead, unsigned char least, unsigned char most) {
         return is(before, lead, lead) & is(now, least, most);
     };
     const block overlong = pair(0xE0, 0x80, 0x9F) | pair(0xF0, 0x80, 0x8F);
     const block no_character = pair(0xED, 0xA0, 0xBF) | pair(0xF4, 0x90, 0xBF);
-    return is_zero((follows ^ must_follow) | never | overlong | no_character);
+    const block bad = (follows ^ must_follow) | never | overlong | no_character;
+    std::uint64_t halves[2];
+    std::memcpy(halves, &bad, utf8_block_bytes);
+    return (halves[0] | halves[1]) == 0;
 }
 #endif
 
@@ -64,9 +75,9 @@ template <char... Marks> bool is_utf8(std::string_view text) noexcept {
         return true;
     };
 #if defined(__GNUC__)
-    if (text.size() > 2 * block_bytes) {
+    if (text.size() > 2 * utf8_block_bytes) {
         if (!goes_on_to(3)) return false;
-        for (; text.size() - done >= block_bytes; done += block_bytes)
+        for (; text.size() - done >= utf8_block_bytes; done += utf8_block_bytes)
             if (!is_utf8_block<Marks...>(text.data() + done)) return false;
         // Back to where the last character starts, for it may go on.
         do --done;
