@@ -818,8 +818,14 @@ TEST_CASE("a wrong password, a missing right, a replica, eviction or no file: th
         tell({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
         tell({"CONFIG", "SET", "no-appendfsync-on-rewrite", "yes"});
         CHECK(says(why_not(root), "set no-appendfsync-on-rewrite no"));
-        (void)opened(root, {.durability = redis_durability::everysec});
+        CHECK(says(why_not(root, {.durability = redis_durability::everysec}), "set no-appendfsync-on-rewrite no"));
         tell({"CONFIG", "SET", "no-appendfsync-on-rewrite", "no"});
+        tell({"CONFIG", "SET", "appendfsync", "no"});
+        CHECK(says(why_not(root), "set appendfsync always"));
+        CHECK(says(why_not(root, {.durability = redis_durability::everysec}), "set appendfsync everysec"));
+        (void)opened(root, {.durability = redis_durability::unchecked});
+        tell({"CONFIG", "SET", "appendfsync", "everysec"});
+        (void)opened(root, {.durability = redis_durability::everysec});
         tell({"CONFIG", "SET", "appendonly", "no"});
         CHECK(says(why_not(root), "set appendonly yes"));
         CHECK(says(why_not(root, {.durability = redis_durability::everysec}), "set appendonly yes"));

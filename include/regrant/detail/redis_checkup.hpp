@@ -17,7 +17,7 @@
 namespace regrant::inline v0::detail {
 
 /// What a server does with what it was told, as far as it may be asked.
-enum class redis_file : std::uint8_t { unknown, none, appended, synced };
+enum class redis_file : std::uint8_t { unknown, none, unsynced, appended, synced };
 
 /// Looks at one server when a store is opened.
 class redis_checkup {
@@ -39,6 +39,7 @@ public:
         if (!says("aof_enabled:1")) return;
         file_ = redis_file::appended;
         synced_ = ask({"CONFIG", "GET", "appendfsync"});
+        if (synced_ == "no") file_ = redis_file::unsynced;
         if (synced_ == "always") file_ = redis_file::synced;
         rests_ = ask({"CONFIG", "GET", "no-appendfsync-on-rewrite"}) == "yes";
     }

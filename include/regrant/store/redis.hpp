@@ -38,7 +38,8 @@ enum class redis_durability : std::uint8_t {
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
-    /// `appendonly yes`. The last second or two of everything answered may be lost, revokes too.
+    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
+    /// last second or two of everything answered may be lost, revokes too.
     everysec,
     /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
     unchecked,
@@ -247,7 +248,9 @@ private:
             return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
         if (wanted == always && seen.file() != detail::redis_file::synced)
             return lacks("a power failure makes it forget revokes: set appendfsync always");
-        if (wanted == always && seen.rests_while_it_rewrites())
+        if (wanted != unchecked && seen.file() == detail::redis_file::unsynced)
+            return lacks("nobody knows when its append-only file is synced: set appendfsync everysec");
+        if ((wanted == always || wanted == everysec) && seen.rests_while_it_rewrites())
             return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
         if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
         for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {

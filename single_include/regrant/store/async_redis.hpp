@@ -1664,7 +1664,7 @@ private:
 namespace regrant::inline v0::detail {
 
 /// What a server does with what it was told, as far as it may be asked.
-enum class redis_file : std::uint8_t { unknown, none, appended, synced };
+enum class redis_file : std::uint8_t { unknown, none, unsynced, appended, synced };
 
 /// Looks at one server when a store is opened.
 class redis_checkup {
@@ -1686,6 +1686,7 @@ public:
         if (!says("aof_enabled:1")) return;
         file_ = redis_file::appended;
         synced_ = ask({"CONFIG", "GET", "appendfsync"});
+        if (synced_ == "no") file_ = redis_file::unsynced;
         if (synced_ == "always") file_ = redis_file::synced;
         rests_ = ask({"CONFIG", "GET", "no-appendfsync-on-rewrite"}) == "yes";
     }
@@ -1742,7 +1743,8 @@ enum class redis_durability : std::uint8_t {
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
-    /// `appendonly yes`. The last second or two of everything answered may be lost, revokes too.
+    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
+    /// last second or two of everything answered may be lost, revokes too.
     everysec,
     /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
     unchecked,
@@ -1951,7 +1953,9 @@ private:
             return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
         if (wanted == always && seen.file() != detail::redis_file::synced)
             return lacks("a power failure makes it forget revokes: set appendfsync always");
-        if (wanted == always && seen.rests_while_it_rewrites())
+        if (wanted != unchecked && seen.file() == detail::redis_file::unsynced)
+            return lacks("nobody knows when its append-only file is synced: set appendfsync everysec");
+        if ((wanted == always || wanted == everysec) && seen.rests_while_it_rewrites())
             return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
         if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
         for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
