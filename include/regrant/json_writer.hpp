@@ -34,8 +34,6 @@ inline char* grow(std::string& text, std::size_t size) {
     text.resize(old_size + size);
     return text.data() + old_size;
 }
-inline void truncate(secret& text, std::size_t size) noexcept { text.truncate(size); }
-inline void truncate(std::string& text, std::size_t size) { text.resize(size); }
 
 /// What JSON text may hold as it is: everything, a slash where it need not be escaped, or neither.
 enum class json_kind : std::uint8_t { plain, slash, escaped };
@@ -127,17 +125,8 @@ public:
     json_writer& end_array() { return close(']'); }
 
     json_writer& key(json_name name) {
-        const std::string_view text = name.text();
-        if (name.is_plain()) {
-            char* to = detail::grow(to_, text.size() + (needs_comma_ ? 4 : 3));
-            if (needs_comma_) *to++ = ',';
-            *to++ = '"';
-            to = std::copy(text.begin(), text.end(), to);
-            *to++ = '"';
-            *to = ':';
-        } else {
-            quote(text, position::key);
-        }
+        if (name.is_plain()) put_plain(name.text(), position::key);
+        else quote(name.text(), position::key);
         needs_comma_ = false;
         return *this;
     }
@@ -186,37 +175,35 @@ private:
     enum class position : std::uint8_t { key, value };
 
     void quote(std::string_view text, position at) {
-        // The comma, two quotes and the colon.
-        constexpr std::size_t most_around = 4;
-        const std::size_t begin = to_.size();
-        char* const room = detail::grow(to_, text.size() + most_around);
-        char* to = room;
-        if (std::exchange(needs_comma_, true)) *to++ = ',';
-        *to++ = '"';
-        std::size_t plain = copy_plain(text, to);
-        to += plain;
-        if (plain != text.size()) {
-            detail::truncate(to_, begin + static_cast<std::size_t>(to - room));
-            return escape_rest(text.substr(plain), at);
-        }
-        *to++ = '"';
-        if (at == position::key) *to++ = ':';
-        detail::truncate(to_, begin + static_cast<std::size_t>(to - room));
-    }
-
-    void escape_rest(std::string_view text, position at) {
-        while (!text.empty()) {
-            text.remove_prefix(escape(text));
-            char* const to = detail::grow(to_, text.size());
-            const std::size_t plain = copy_plain(text, to);
-            detail::truncate(to_, to_.size() - text.size() + plain);
+        std::size_t plain = plain_size(text);
+        if (plain == text.size()) return put_plain(text, at);
+        separate();
+        to_.push_back('"');
+        to_.append(text.substr(0, plain));
+        while (plain != text.size()) {
             text.remove_prefix(plain);
+            text.remove_prefix(escape(text));
+            plain = plain_size(text);
+            to_.append(text.substr(0, plain));
         }
         to_.append(std::string_view("\":", at == position::key ? 2 : 1));
     }
 
-    /// Copies up to what must be escaped.
-    std::size_t copy_plain(std::string_view text, char* to) const noexcept {
+    /// Writes what need not be escaped.
+    void put_plain(std::string_view text, position at) {
+        const bool is_key = at == position::key;
+        const bool follows = std::exchange(needs_comma_, true);
+        // Two quotes stand there always.
+        char* to = detail::grow(to_, text.size() + 2 + (follows ? 1 : 0) + (is_key ? 1 : 0));
+        if (follows) *to++ = ',';
+        *to++ = '"';
+        to = std::copy(text.begin(), text.end(), to);
+        *to++ = '"';
+        if (is_key) *to = ':';
+    }
+
+    /// How much of a text comes before what must be escaped.
+    std::size_t plain_size(std::string_view text) const noexcept {
         const bool escapes_slash = slashes_ == solidus::escaped;
         std::size_t i = 0;
         while (text.size() - i >= detail::block_bytes) {
@@ -228,10 +215,8 @@ private:
             if (!is_clear) break;
             i += stretch.size();
         }
-        if (i != 0) std::memcpy(to, text.data(), i);
         const auto allowed = escapes_slash ? detail::json_kind::plain : detail::json_kind::slash;
-        for (; i != text.size() && detail::json_kinds[static_cast<unsigned char>(text[i])] <= allowed; ++i)
-            to[i] = text[i];
+        while (i != text.size() && detail::json_kinds[static_cast<unsigned char>(text[i])] <= allowed) ++i;
         return i;
     }
 
