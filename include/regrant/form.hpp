@@ -32,7 +32,7 @@ enum class form_error : std::uint8_t {
     nul_byte,
 };
 
-/// What a form may cost before it is looked at.
+/// How large a form may be. What is past a limit is not decoded.
 struct form_limits {
     std::size_t body_bytes = std::size_t{16} * 1024;
     std::size_t fields = 100;
@@ -110,7 +110,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
                     to += stretch_bytes;
                 }
             } while (words == many);
-            // A word tried in vain holds what ends the stretch.
+            // A word tried in vain holds what ends the stretch, most likely.
             one_by_one = word_bytes;
             continue;
         }
@@ -184,7 +184,7 @@ public:
     };
 
     /// \param body    the encoded text, taken over
-    /// \param limits  judged before anything is decoded, so that a large body costs little (R9)
+    /// \param limits  what is past them is not decoded, so that a large body costs little (R9)
     /// \par Errors
     /// see `form_error`; the limits come first
     static result<form, form_error> parse(secret body, form_limits limits = {}) {

@@ -2752,11 +2752,11 @@ inline form_word form_word_at(const char* from) noexcept {
 
 /// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
 inline bool are_plain_ascii(form_word word) noexcept {
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also beside such a byte.
     return (((word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte)) & top_bits) == 0;
 }
 
-/// The same where some are beyond ASCII, all but 0xFF.
+/// Whether some of eight bytes are beyond ASCII, none of these is 0xFF, and the others are such ASCII.
 inline bool are_plain_beyond_ascii(form_word word) noexcept {
     if ((word & top_bits) == 0) return false;
     const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
@@ -2791,7 +2791,7 @@ enum class form_error : std::uint8_t {
     nul_byte,
 };
 
-/// What a form may cost before it is looked at.
+/// How large a form may be. What is past a limit is not decoded.
 struct form_limits {
     std::size_t body_bytes = std::size_t{16} * 1024;
     std::size_t fields = 100;
@@ -2869,7 +2869,7 @@ result<std::size_t, form_error> decode_form(std::span<char> text, std::size_t mo
                     to += stretch_bytes;
                 }
             } while (words == many);
-            // A word tried in vain holds what ends the stretch.
+            // A word tried in vain holds what ends the stretch, most likely.
             one_by_one = word_bytes;
             continue;
         }
@@ -2943,7 +2943,7 @@ public:
     };
 
     /// \param body    the encoded text, taken over
-    /// \param limits  judged before anything is decoded, so that a large body costs little (R9)
+    /// \param limits  what is past them is not decoded, so that a large body costs little (R9)
     /// \par Errors
     /// see `form_error`; the limits come first
     static result<form, form_error> parse(secret body, form_limits limits = {}) {

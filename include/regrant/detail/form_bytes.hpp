@@ -79,11 +79,11 @@ inline form_word form_word_at(const char* from) noexcept {
 
 /// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
 inline bool are_plain_ascii(form_word word) noexcept {
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also behind such a byte.
+    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also beside such a byte.
     return (((word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte)) & top_bits) == 0;
 }
 
-/// The same where some are beyond ASCII, all but 0xFF.
+/// Whether some of eight bytes are beyond ASCII, none of these is 0xFF, and the others are such ASCII.
 inline bool are_plain_beyond_ascii(form_word word) noexcept {
     if ((word & top_bits) == 0) return false;
     const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
