@@ -13,11 +13,11 @@
 namespace regrant::inline v0::detail {
 
 /// The length of the well-formed sequence a text starts with (Unicode 15, table 3-7), 0 where there is none.
+/// \pre !text.empty()
 constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
     const std::size_t size = text.size();
-    if (size == 0) return 0;
     const unsigned char lead = byte(0);
     if (lead < 0x80) return 1;
     if (size < 2 || !follows(1) || lead < 0xC2) return 0;
