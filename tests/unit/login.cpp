@@ -53,6 +53,21 @@ TEST_CASE("a subject that is no UTF-8 is refused: JSON would give two users one 
     CHECK(login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", "ren\xC3\xA9", "openid"}, now));
 }
 
+TEST_CASE("a long subject that is no UTF-8 is refused as a short one is (R93, 7519 4.1.2)") {
+    const std::string around(40, 's');
+    for (const std::string_view bytes : {"\xE9", "\xFF", "\xED\xA0\x80"}) {
+        CAPTURE(bytes);
+        scene s;
+        const std::string subject = around + std::string(bytes) + around;
+        const auto begun = login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", subject, "openid"}, now);
+        REQUIRE_FALSE(begun);
+        CHECK(begun.error().why == reason::invalid_utf8);
+    }
+    scene s;
+    const std::string subject = around + "\xC3\xA9" + around;
+    CHECK(login_flow::begin(s.ring, s.rules, s.random, s.asking, {"web", subject, "openid"}, now));
+}
+
 TEST_CASE("a subject of more than 255 bytes gets no id_token, and so no login with openid (OIDC Core 2)") {
     const std::string longest(255, 's');
     const std::string longer(256, 's');
