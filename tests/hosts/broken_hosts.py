@@ -81,6 +81,7 @@ FAULTS = {
     "chunk extensions are no number": "chunk-extensions",
     "trailers stay": "chunk-trailers",
     "the end of chunks stays": "body-in-chunks",
+    "chunks are what one read gives": "chunks-byte-by-byte",
     "a body that is cut short counts": "body-cut-short",
     "chunks that are cut short count": "chunks-cut-short",
     "a body that is cut short counts, unanswered": "body-cut-short",
@@ -425,6 +426,8 @@ class Connection(socketserver.BaseRequestHandler):
         while True:
             text, size = self.line(), 0
             digits = text if self.fault == "chunk extensions are no number" else text.partition(b";")[0]
+            if self.fault == "chunks are what one read gives" and not self.waiting:
+                raise Refused(400)
             if re.fullmatch(rb"[0-9a-fA-F]+", digits):
                 size = int(digits, 16)
             elif self.fault != "a foreign chunk size is zero":

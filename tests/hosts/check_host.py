@@ -721,6 +721,23 @@ def chunk_trailers(host):
 
 
 @check()
+def chunks_byte_by_byte(host):
+    """A chunked body is read that comes byte by byte, and one of the last chunk alone is an empty body (9112 7.1)."""
+    for body in (host.post.form(), b""):
+        text = in_chunks(body)
+        with host.connect() as line:
+            line.send(chunked(host, text)[:-len(text)])
+            for at in range(len(text)):
+                line.send(text[at:at + 1])
+                time.sleep(0.005)
+            answer = host.post.follow(line.read())
+            if body:
+                is_refresh(answer)
+            else:
+                is_error(answer, 400)
+
+
+@check()
 def chunked_12k(host):
     """12 KiB in chunks are read whole (R9)."""
     is_refresh(host.ask(chunked(host, in_chunks(padded(host.post, 12 * 1024), size=1000))))
