@@ -9,6 +9,7 @@
 import argparse
 import base64
 import concurrent.futures
+import email.utils
 import json
 import re
 import socket
@@ -26,6 +27,8 @@ FAULTS = {
     "expires_in as text": "page-request",
     "no Pragma": "page-headers page-error",
     "Content-Type twice in the answer": "page-headers",
+    "no Date": "answer-date",
+    "Date in another form": "answer-date",
     "Content-Length one short": "answer-length page-request",
     "Content-Length one long": "answer-length",
     "a line end behind the body": "answer-length pipelined keep-alive",
@@ -508,6 +511,8 @@ class Connection(socketserver.BaseRequestHandler):
             headers.append(("Connection", "close"))
         if asked and self.fault == "a Range cuts any answer" and asked.all("range"):
             body = body[:4]
+        date = email.utils.formatdate(usegmt=self.fault != "Date in another form")
+        headers += [] if self.fault == "no Date" else [("Date", date)]
         size = len(body) + {"Content-Length one short": -1, "Content-Length one long": 1}.get(self.fault, 0)
         if is_old and self.fault == "HTTP/1.0 gets chunks":
             headers.append(("Transfer-Encoding", "chunked"))

@@ -14,6 +14,7 @@ failure once it passes.
 """
 import argparse
 import base64
+import email.utils
 import json
 import re
 import socket
@@ -296,6 +297,19 @@ def page_headers(host):
     is_dressed(answer)
     for name in ("Content-Type", "Cache-Control", "Pragma"):
         expect(sum(key.lower() == name.lower() for key, _ in answer.headers) == 1, f"{name} more than once")
+
+
+@check()
+def answer_date(host):
+    """Good answers and errors say when they were made, once (9110 6.6.1: "MUST generate a Date header field")."""
+    for body in (host.post.form(), host.post.form(token="MOCK_REFRESH_TOKEN")):
+        answer = host.ask(host.post.refresh(body=body))
+        dates = [value for name, value in answer.headers if name.lower() == "date"]
+        expect(len(dates) == 1, f"Date: {dates}")
+        told = email.utils.parsedate_tz(dates[0])
+        seconds = email.utils.mktime_tz(told) if told else 0
+        expect(email.utils.formatdate(seconds, usegmt=True) == dates[0], f"no IMF-fixdate: {dates[0]!r}")
+        expect(abs(seconds - time.time()) < 60, f"another time: {dates[0]!r}")
 
 
 @check()

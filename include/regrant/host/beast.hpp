@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../detail/http_date.hpp"
 #include "../form.hpp"
 #include "../http_reply.hpp"
 #include "../http_request.hpp"
@@ -102,6 +103,7 @@ to_response(http_reply reply, const boost::beast::http::header<true, Fields>& as
     namespace http = boost::beast::http;
     http::response<http::string_body> response(http::status::ok, asked.version());
     response.result(static_cast<unsigned>(reply.status)); // a status that Beast has no name for would become 000
+    response.insert(http::field::date, detail::http_date());
     for (const auto& [name, value] : reply.headers) response.insert(name, value);
     response.keep_alive(then == afterwards::keep_alive);
     // RFC 9110 8.6: no Content-Length with a 204, nor a HEAD's own, which need not be a GET's.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../detail/ascii.hpp"
+#include "../detail/http_date.hpp"
 #include "../error.hpp"
 #include "../form.hpp"
 #include "../http_reply.hpp"
@@ -94,6 +95,7 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
 /// Sends an answer; httplib adds the Content-Length.
 inline void send(http_reply reply, httplib::Response& to) {
     to.status = static_cast<int>(reply.status);
+    if (!to.has_header("Date")) to.set_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
     if (!to.has_header("Connection") || reply.body.empty()) {
         to.body = std::move(reply.body);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../detail/ascii.hpp"
+#include "../detail/http_date.hpp"
 #include "../form.hpp"
 #include "../http_reply.hpp"
 #include "../http_request.hpp"
@@ -90,14 +91,12 @@ private:
 struct pistache_line {
     static constexpr const char* key = "regrant";
 
-    /// The request line with all headers, as they came.
-    std::string head{};
+    std::string head{}; // the request line with all headers, as they came
     bool has_head = false;
     bool is_chunked = false;
     bool expects_100 = false;
     bool closes = false;
-    /// What comes now is not looked at.
-    bool is_over = false;
+    bool is_over = false; // what comes now is not looked at
     std::size_t left = 0;
     pistache_chunks coming{};
     secret body{};
@@ -145,6 +144,7 @@ inline void send(http_reply reply, Pistache::Http::ResponseWriter to) {
     std::ostringstream text;
     const auto code = static_cast<Pistache::Http::Code>(reply.status);
     text << "HTTP/1.1 " << static_cast<int>(code) << ' ' << Pistache::Http::codeString(code) << "\r\n";
+    text << "Date: " << detail::http_date() << "\r\n";
     for (const auto& header : to.headers().list()) header->write(text << header->name() << ": "), text << "\r\n";
     for (const auto& [name, value] : reply.headers) text << name << ": " << value << "\r\n";
     if (reply.status != http_status::no_content && !(is_head && reply.body.empty()))

@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../detail/ascii.hpp"
+#include "../detail/http_date.hpp"
 #include "../http_reply.hpp"
 #include "../http_request.hpp"
 #include "../secret.hpp"
@@ -120,6 +122,7 @@ template <class Extra>
 restinio::request_handling_status_t send(http_reply reply, restinio::generic_request_t<Extra>& asked) {
     // RFC 9112 4: "a client SHOULD ignore the reason-phrase content"
     auto response = asked.create_response({restinio::http_status_code_t(static_cast<std::uint16_t>(reply.status)), ""});
+    response.append_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) response.append_header(std::string(name), value);
     if (!is_framing_sound(asked)) response.connection_close();
     if (asked.header().method() != restinio::http_method_head()) response.set_body(std::move(reply.body));

@@ -8,6 +8,39 @@
 
 #include "../regrant.hpp"
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
+// regrant/detail/http_date.hpp - a point in time as HTTP writes it.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7), by hand, for `strftime` speaks the program's language.
+inline std::string http_date(instant at = current_time()) {
+    constexpr std::string_view days = "SunMonTueWedThuFriSat", months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(at - day));
+    const auto two = [](auto number) {
+        const std::string digits = std::to_string(number);
+        return digits.size() < 2 ? '0' + digits : digits;
+    };
+    std::string text(days.substr(3 * std::chrono::weekday(day).c_encoding(), 3));
+    text.append(", ").append(two(static_cast<unsigned>(date.day()))).append(" ");
+    text.append(months.substr(3 * (static_cast<unsigned>(date.month()) - 1), 3)).append(" ");
+    text.append(std::to_string(static_cast<int>(date.year()))).append(" ").append(two(time.hours().count()));
+    text.append(":").append(two(time.minutes().count())).append(":").append(two(time.seconds().count()));
+    return text += " GMT";
+}
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
 #ifndef REGRANT_SINGLE_HEADER_V0_HOST_BEAST
 #define REGRANT_SINGLE_HEADER_V0_HOST_BEAST
 
@@ -27,13 +60,10 @@
 #include <boost/beast/http.hpp>
 #include <boost/optional/optional.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -107,6 +137,7 @@ to_response(http_reply reply, const boost::beast::http::header<true, Fields>& as
     namespace http = boost::beast::http;
     http::response<http::string_body> response(http::status::ok, asked.version());
     response.result(static_cast<unsigned>(reply.status)); // a status that Beast has no name for would become 000
+    response.insert(http::field::date, detail::http_date());
     for (const auto& [name, value] : reply.headers) response.insert(name, value);
     response.keep_alive(then == afterwards::keep_alive);
     // RFC 9110 8.6: no Content-Length with a 204, nor a HEAD's own, which need not be a GET's.

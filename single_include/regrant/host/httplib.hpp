@@ -8,6 +8,39 @@
 
 #include "../regrant.hpp"
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
+// regrant/detail/http_date.hpp - a point in time as HTTP writes it.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7), by hand, for `strftime` speaks the program's language.
+inline std::string http_date(instant at = current_time()) {
+    constexpr std::string_view days = "SunMonTueWedThuFriSat", months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(at - day));
+    const auto two = [](auto number) {
+        const std::string digits = std::to_string(number);
+        return digits.size() < 2 ? '0' + digits : digits;
+    };
+    std::string text(days.substr(3 * std::chrono::weekday(day).c_encoding(), 3));
+    text.append(", ").append(two(static_cast<unsigned>(date.day()))).append(" ");
+    text.append(months.substr(3 * (static_cast<unsigned>(date.month()) - 1), 3)).append(" ");
+    text.append(std::to_string(static_cast<int>(date.year()))).append(" ").append(two(time.hours().count()));
+    text.append(":").append(two(time.minutes().count())).append(":").append(two(time.seconds().count()));
+    return text += " GMT";
+}
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
 #ifndef REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB
 #define REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB
 
@@ -21,8 +54,6 @@
 #include <exception>
 #include <functional>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 namespace regrant::inline v0::host {
@@ -97,6 +128,7 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
 /// Sends an answer; httplib adds the Content-Length.
 inline void send(http_reply reply, httplib::Response& to) {
     to.status = static_cast<int>(reply.status);
+    if (!to.has_header("Date")) to.set_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
     if (!to.has_header("Connection") || reply.body.empty()) {
         to.body = std::move(reply.body);

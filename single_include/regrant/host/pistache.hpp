@@ -8,6 +8,39 @@
 
 #include "../regrant.hpp"
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
+// regrant/detail/http_date.hpp - a point in time as HTTP writes it.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7), by hand, for `strftime` speaks the program's language.
+inline std::string http_date(instant at = current_time()) {
+    constexpr std::string_view days = "SunMonTueWedThuFriSat", months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(at - day));
+    const auto two = [](auto number) {
+        const std::string digits = std::to_string(number);
+        return digits.size() < 2 ? '0' + digits : digits;
+    };
+    std::string text(days.substr(3 * std::chrono::weekday(day).c_encoding(), 3));
+    text.append(", ").append(two(static_cast<unsigned>(date.day()))).append(" ");
+    text.append(months.substr(3 * (static_cast<unsigned>(date.month()) - 1), 3)).append(" ");
+    text.append(std::to_string(static_cast<int>(date.year()))).append(" ").append(two(time.hours().count()));
+    text.append(":").append(two(time.minutes().count())).append(":").append(two(time.seconds().count()));
+    return text += " GMT";
+}
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
 #ifndef REGRANT_SINGLE_HEADER_V0_HOST_PISTACHE
 #define REGRANT_SINGLE_HEADER_V0_HOST_PISTACHE
 
@@ -25,8 +58,6 @@
 #include <exception>
 #include <memory>
 #include <sstream>
-#include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -94,14 +125,12 @@ private:
 struct pistache_line {
     static constexpr const char* key = "regrant";
 
-    /// The request line with all headers, as they came.
-    std::string head{};
+    std::string head{}; // the request line with all headers, as they came
     bool has_head = false;
     bool is_chunked = false;
     bool expects_100 = false;
     bool closes = false;
-    /// What comes now is not looked at.
-    bool is_over = false;
+    bool is_over = false; // what comes now is not looked at
     std::size_t left = 0;
     pistache_chunks coming{};
     secret body{};
@@ -149,6 +178,7 @@ inline void send(http_reply reply, Pistache::Http::ResponseWriter to) {
     std::ostringstream text;
     const auto code = static_cast<Pistache::Http::Code>(reply.status);
     text << "HTTP/1.1 " << static_cast<int>(code) << ' ' << Pistache::Http::codeString(code) << "\r\n";
+    text << "Date: " << detail::http_date() << "\r\n";
     for (const auto& header : to.headers().list()) header->write(text << header->name() << ": "), text << "\r\n";
     for (const auto& [name, value] : reply.headers) text << name << ": " << value << "\r\n";
     if (reply.status != http_status::no_content && !(is_head && reply.body.empty()))

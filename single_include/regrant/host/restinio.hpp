@@ -8,6 +8,39 @@
 
 #include "../regrant.hpp"
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
+// regrant/detail/http_date.hpp - a point in time as HTTP writes it.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7), by hand, for `strftime` speaks the program's language.
+inline std::string http_date(instant at = current_time()) {
+    constexpr std::string_view days = "SunMonTueWedThuFriSat", months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(at - day));
+    const auto two = [](auto number) {
+        const std::string digits = std::to_string(number);
+        return digits.size() < 2 ? '0' + digits : digits;
+    };
+    std::string text(days.substr(3 * std::chrono::weekday(day).c_encoding(), 3));
+    text.append(", ").append(two(static_cast<unsigned>(date.day()))).append(" ");
+    text.append(months.substr(3 * (static_cast<unsigned>(date.month()) - 1), 3)).append(" ");
+    text.append(std::to_string(static_cast<int>(date.year()))).append(" ").append(two(time.hours().count()));
+    text.append(":").append(two(time.minutes().count())).append(":").append(two(time.seconds().count()));
+    return text += " GMT";
+}
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
+
 #ifndef REGRANT_SINGLE_HEADER_V0_HOST_RESTINIO
 #define REGRANT_SINGLE_HEADER_V0_HOST_RESTINIO
 
@@ -20,12 +53,9 @@
 #endif
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -126,6 +156,7 @@ template <class Extra>
 restinio::request_handling_status_t send(http_reply reply, restinio::generic_request_t<Extra>& asked) {
     // RFC 9112 4: "a client SHOULD ignore the reason-phrase content"
     auto response = asked.create_response({restinio::http_status_code_t(static_cast<std::uint16_t>(reply.status)), ""});
+    response.append_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) response.append_header(std::string(name), value);
     if (!is_framing_sound(asked)) response.connection_close();
     if (asked.header().method() != restinio::http_method_head()) response.set_body(std::move(reply.body));
