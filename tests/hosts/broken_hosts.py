@@ -98,8 +98,17 @@ FAULTS = {
     "a length is as far as digits go": "length-of-words",
     "open behind a broken length": "length-negative length-twice length-signed length-of-words",
     "length before chunks": "length-beside-chunks",
+    "a blank may end a name": "framing-with-blank",
+    "headers without a value do not count": "framing-without-value authorization-empty",
+    "lines without a colon do not count": "framing-without-colon",
+    "NUL and CR belong to the value": "header-with-nul",
+    "0xFF ends the head": "header-of-all-bytes",
+    "any number is a chunk's size": "chunk-sizes-odd",
+    "any two bytes end a chunk": "chunk-sizes-odd",
     "a foreign chunk size is zero": "chunk-size-foreign",
     "closes without a word": "keep-alive",
+    "the plain word close alone": "close-asked",
+    "answers in the request's version": "version-foreign",
     "says close and stays": "answer-length keep-alive-after-400 http-1-0",
     "the body stays behind an error": "keep-alive-after-401 keep-alive-after-415 keep-alive-after-405",
     "garbage behind an error": "keep-alive-after-400 keep-alive-after-401 keep-alive-after-415",
@@ -397,6 +406,12 @@ class Connection(socketserver.BaseRequestHandler):
         if first.count(" ") != 2:
             raise Refused(400)
         method, target, version = first.split(" ")
+        if self.fault == "0xFF ends the head" and "\xFF" in "".join(lines):
+            kept, _, rest = "\r\n".join(lines).partition("\xFF")
+            lines, self.waiting = kept.split("\r\n"), rest.encode("latin-1") + b"\r\n\r\n" + self.waiting
+        if not all(re.match(r"[^\s:]+:[^\0\r]*$", line) for line in lines) and self.fault not in (
+                "a blank may end a name", "lines without a colon do not count", "NUL and CR belong to the value"):
+            raise Refused(400)
         headers = [line.partition(":") for line in lines]
         if self.fault == "blanks belong to the value":
             headers = [(name, value.removeprefix(" ")) for name, _, value in headers]
@@ -405,6 +420,8 @@ class Connection(socketserver.BaseRequestHandler):
         if self.fault == "header names' case counts":
             headers = [(name.lower(), value) for name, value in headers if name == name.title()]
         headers = [(name.lower(), value) for name, value in headers]
+        if self.fault == "headers without a value do not count":
+            headers = [(name, value) for name, value in headers if value]
         if self.fault == "the last of two headers counts":
             headers = list(dict(headers).items())
         if self.fault == "the first of two headers counts":
@@ -431,7 +448,8 @@ class Connection(socketserver.BaseRequestHandler):
             digits = text if self.fault == "chunk extensions are no number" else text.partition(b";")[0]
             if self.fault == "chunks are what one read gives" and not self.waiting:
                 raise Refused(400)
-            if re.fullmatch(rb"[0-9a-fA-F]+", digits):
+            if re.fullmatch(rb"[0-9a-fA-F]+", digits) or (
+                    self.fault == "any number is a chunk's size" and re.fullmatch(rb"(\+|0x)[0-9a-fA-F]+", digits)):
                 size = int(digits, 16)
             elif self.fault != "a foreign chunk size is zero":
                 raise Refused(400)
@@ -444,7 +462,8 @@ class Connection(socketserver.BaseRequestHandler):
                         pass
                 return body
             body += self.take(size)
-            self.take(2)
+            if self.take(2) != b"\r\n" and self.fault != "any two bytes end a chunk":
+                raise Refused(400)
 
     def body(self, asked):
         lengths, coding = asked.all("content-length"), asked.all("transfer-encoding")
@@ -491,7 +510,10 @@ class Connection(socketserver.BaseRequestHandler):
                                            ("Cache-Control", "no-store"), ("Pragma", "no-cache")],
                           b'{"error":"invalid_request"}')
         is_old = asked is not None and asked.version == "HTTP/1.0"
-        if is_old or (asked and "close" in asked.all("connection")):
+        wanted = asked.all("connection") if asked else []
+        if self.fault != "the plain word close alone":
+            wanted = [word.strip().lower() for each in wanted for word in each.split(",")]
+        if is_old or "close" in wanted:
             is_open = False
         if self.fault == "a body that is cut short counts, unanswered" and self.is_cut:
             return False
@@ -526,7 +548,8 @@ class Connection(socketserver.BaseRequestHandler):
             time.sleep(0.04)
         if self.fault == "a line end behind the body" or (self.fault == "garbage behind an error" and status >= 400):
             body += b"\r\n"
-        self.request.sendall(f"HTTP/1.1 {status} Text\r\n{head}\r\n".encode() + body)
+        version = asked.version if asked and self.fault == "answers in the request's version" else "HTTP/1.1"
+        self.request.sendall(f"{version} {status} Text\r\n{head}\r\n".encode() + body)
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -477,6 +477,12 @@ def authorization_and_secret(host):
 
 
 @check()
+def authorization_empty(host):
+    """An Authorization without a value is one too: beside a client_secret it gets 400 (R16)."""
+    is_error(host.ask(host.post.refresh("Authorization:")), 400)
+
+
+@check()
 def secret_in_query(host):
     """A client_secret in the query gets 400, escaped or not (R8)."""
     for query in ("?client_secret=x", "?a=b&client%5Fsecret=x"):
@@ -892,6 +898,73 @@ def length_of_words(host):
     misframed(host, f"Content-Length: {len(host.post.form())}x")
 
 
+def left_behind(host, *lines, body=None):
+    """A request whose framing some would see and some not: what came as its body must not be answered."""
+    body = body or host.post.refresh(body=host.post.form(token="MOCK_REFRESH_TOKEN"))
+    with host.connect() as line:
+        line.send(host.post.refresh(*lines, body=body, length=False)[:-len(body)])
+        time.sleep(0.2)  # what came with the head might be thrown away with it
+        line.send(body)
+        answer = host.post.follow(line.read())
+        expect(answer.status in (200, 400, 501), answer)
+        goes_on(host, line, answer)
+
+
+@check()
+def framing_with_blank(host):
+    """A blank between a name and its colon gets 400, and what follows is not answered (9112 5.1)."""
+    for name in ("Content-Length ", "Content-Length\t"):
+        left_behind(host, f"{name}: {len(host.post.refresh(body=host.post.form(token='MOCK_REFRESH_TOKEN')))}")
+    left_behind(host, "Transfer-Encoding : chunked", body=in_chunks(host.post.form()))
+
+
+@check()
+def framing_without_value(host):
+    """A Content-Length or Transfer-Encoding without a value does not make the body a request (9112 6.3)."""
+    left_behind(host, "Content-Length:")
+    left_behind(host, "Transfer-Encoding:")
+
+
+@check()
+def framing_without_colon(host):
+    """A line without a colon does not make the body a request (9112 5)."""
+    left_behind(host, "Content-Length 500")
+
+
+@check()
+def header_with_nul(host):
+    """A NUL or CR in a header's value gets 400 and a close (9110 5.5)."""
+    for value in ("a\0b", "a\rContent-Length: 1"):
+        with host.connect() as line:
+            line.send(host.post.refresh("X-Text: " + value))
+            answer = line.read()
+            expect(answer.status == 400 and line.is_closed(), f"{value!r}: {answer}")
+
+
+@check()
+def chunk_sizes_odd(host):
+    """Behind a chunk's size with a prefix or a sign, or a chunk without its end, nothing is answered (9112 7.1)."""
+    body = host.post.form()
+    for odd in (b"0x%x\r\n%s\r\n", b"+%x\r\n%s\r\n", b"%x\r\n%sab"):
+        with host.connect() as line:
+            line.send(chunked(host, odd % (len(body), body)))
+            time.sleep(0.2)
+            line.send(b"0\r\n\r\n" + host.post.refresh())
+            answer = host.post.follow(line.read())
+            expect(answer.status in (200, 400), answer)
+            expect(line.is_closed(), f"behind an answer of {answer.status} the connection stays open")
+
+
+@check()
+def header_of_all_bytes(host):
+    """The bytes 0x80 to 0xFF in a header neither end it nor harm the next request (9110 5.5: obs-text)."""
+    for first in range(0x80, 0x100, 0x20):
+        text = "".join(map(chr, range(first, first + 0x20)))
+        with host.connect() as line:
+            line.send(host.post.refresh("X-Text: " + text))
+            goes_on(host, line, host.post.follow(line.read()))
+
+
 @check()
 def length_beside_chunks(host):
     """Content-Length beside chunks: refused, or read as chunks; the connection is closed (9112 6.3)."""
@@ -931,6 +1004,26 @@ def keep_alive(host):
         answer = host.post.follow(is_refresh(line.read()))
         for _ in range(2):
             expect(goes_on(host, line, answer) or answer.closes, "closed without a word")
+
+
+@check()
+def close_asked(host):
+    """`close` is understood in any case and beside other options (9110 7.6.1, 9112 9.6)."""
+    for option in ("CLOSE", "TE, close", "close , TE"):
+        with host.connect() as line:
+            line.send(host.post.refresh(f"Connection: {option}", "TE: trailers"))
+            host.post.follow(is_refresh(line.read()))
+            line.socket.settimeout(2)
+            expect(line.is_closed(), f"asked to {option}, it stays open")
+
+
+@check()
+def version_foreign(host):
+    """A version that the server does not speak is not given back (9110 2.5)."""
+    for version in ("HTTP/2.0", "HTTP/1.9"):
+        with host.connect() as line:
+            line.send(host.post.refresh(version=version))
+            host.post.follow(line.read())
 
 
 def keep_alive_check(status, needs, make):

@@ -35,13 +35,13 @@ KNOWN = {
         "http-1-0-expect": "cpp-httplib 0.11 sends `100 Continue` to HTTP/1.0, too",
         "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
         "endless-chunk-line": "cpp-httplib 0.11 keeps a line of any length",
+        "authorization-empty": "cpp-httplib 0.11 drops headers that have no value",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
     },
     "poco": {
         "http-1-0-expect": "Poco 1.11 sends `100 Continue` to HTTP/1.0, too",
     },
     "restinio": {
-        "http-1-0-chunks": "RESTinio 0.6 tells nobody that a request is HTTP/1.0, and keeps its connection",
         "bare-line-feeds": "RESTinio's parser passes over a line feed in a chunk extension",
     },
     "fastcgi": {

@@ -17,4 +17,15 @@ constexpr bool equal_but_case(std::string_view one, std::string_view other) noex
                       [](char a, char b) { return lower(a) == lower(b); });
 }
 
+/// Whether a list as in `Connection: TE, close` has a word.
+constexpr bool lists(std::string_view list, std::string_view word) noexcept {
+    while (!list.empty()) {
+        std::string_view each = list.substr(0, list.find(','));
+        list.remove_prefix((std::min)(list.size(), each.size() + 1));
+        each.remove_prefix((std::min)(each.size(), each.find_first_not_of(" \t")));
+        if (equal_but_case(each.substr(0, each.find_last_not_of(" \t") + 1), word)) return true;
+    }
+    return false;
+}
+
 } // namespace regrant::inline v0::detail

@@ -124,7 +124,8 @@ restinio::request_handling_status_t send(http_reply reply, restinio::generic_req
     auto response = asked.create_response({restinio::http_status_code_t(static_cast<std::uint16_t>(reply.status)), ""});
     response.append_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) response.append_header(std::string(name), value);
-    if (!is_framing_sound(asked)) response.connection_close();
+    // RESTinio's parser takes any two bytes for the end of a chunk: what follows may not be a request.
+    if (!is_framing_sound(asked) || asked.header().has_field("Transfer-Encoding")) response.connection_close();
     if (asked.header().method() != restinio::http_method_head()) response.set_body(std::move(reply.body));
     return response.done();
 }

@@ -62,8 +62,13 @@ namespace regrant::inline v0::host {
 enum class framing : std::uint8_t { no_body, sound, broken };
 
 /// Judges the framing of a request. httplib 0.11 looks at the first Content-Length alone, takes any text for a number,
-/// and without one reads on until the client hangs up.
+/// without one reads on until the client hangs up, and lets through names that are none and line ends in values.
 inline framing framing_of(const httplib::Request& from) {
+    // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"; 9110 5.5: no CR, LF, NUL
+    for (const auto& [name, value] : from.headers)
+        if (name.empty() || name.find_first_of(" \t") != std::string::npos ||
+            value.find_first_of(std::string_view("\r\n", 3)) != std::string::npos)
+            return framing::broken;
     const std::size_t lengths = from.get_header_value_count("Content-Length");
     const std::size_t codings = from.get_header_value_count("Transfer-Encoding");
     if (lengths + codings == 0) return framing::no_body;
@@ -80,6 +85,12 @@ inline framing framing_of(const httplib::Request& from) {
 /// Asks for the connection to be closed behind the answer: what follows in it may not be a request.
 inline void close_after(httplib::Response& to) {
     if (!to.has_header("Connection")) to.set_header("Connection", "close");
+}
+
+/// Whether the client wants the connection closed. httplib knows `close` alone, in lower case (RFC 9110 7.6.1).
+inline bool asks_to_close(const httplib::Request& from) {
+    const auto [first, last] = from.headers.equal_range("Connection");
+    return std::any_of(first, last, [](const auto& each) { return detail::lists(each.second, "close"); });
 }
 
 /// The request without a body, for the methods with which httplib reads none.
@@ -104,12 +115,14 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
     // Most clients read our answer only when they are done sending, so we bear with them for a while.
     constexpr std::size_t borne_bytes = std::size_t{64} * 1024 * 1024;
     http_request request = to_request(from);
+    // httplib's own timeout is for each wait.
+    const auto last = std::chrono::steady_clock::now() + std::chrono::seconds(15);
     secret body;
     std::size_t received = 0;
     const auto receive = [&](const char* piece, std::size_t size) {
         body.append(std::string_view(piece, (std::min)(size, needed_bytes - body.size())));
         received += size;
-        return received < borne_bytes;
+        return received < borne_bytes && std::chrono::steady_clock::now() < last;
     };
     bool is_whole = false;
     switch (framing_of(from)) {
@@ -120,7 +133,9 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
         is_whole = from.is_multipart_form_data() ? read([](const auto&) { return true; }, receive) : read(receive);
         break;
     }
-    if (!is_whole) close_after(to);
+    // httplib takes any line for the end of a chunk, drops headers that have no value or no colon, a length among
+    // them, and keeps what it left unread for the next request: with a sound length alone is there nothing unread.
+    if (!is_whole || !from.has_header("Content-Length")) close_after(to);
     if (is_whole || body.size() == needed_bytes) request.body = std::move(body);
     return request;
 }
@@ -174,6 +189,7 @@ inline void prepare(httplib::Server& server) {
         if (!from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = std::string(path_of(from.path));
         const bool is_read =
             from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
+        if (asks_to_close(from)) close_after(to);
         const framing found = framing_of(from);
         const bool is_empty = found == framing::sound && from.get_header_value("Content-Length") == "0";
         if (is_read || is_empty || found == framing::no_body) return Unhandled;

@@ -32,6 +32,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <istream>
 #include <optional>
@@ -56,6 +57,8 @@ inline http_request to_request(const Poco::Net::HTTPServerRequest& from) {
 /// Sends the answer to `asked`, whole.
 inline void send(http_reply reply, const Poco::Net::HTTPRequest& asked, Poco::Net::HTTPServerResponse& to) {
     const bool is_head = asked.getMethod() == Poco::Net::HTTPRequest::HTTP_HEAD;
+    // RFC 9110 2.5: "A server MUST NOT send a version to which it is not conformant"; Poco sends the request's.
+    if (asked.getVersion() != Poco::Net::HTTPMessage::HTTP_1_0) to.setVersion(Poco::Net::HTTPMessage::HTTP_1_1);
     to.setStatusAndReason(static_cast<Poco::Net::HTTPResponse::HTTPStatus>(reply.status));
     for (const auto& [name, value] : reply.headers) to.add(std::string(name), value);
     // RFC 9110 8.6: no Content-Length with a 204, nor a HEAD's own, which need not be a GET's.
@@ -77,11 +80,12 @@ public:
     enum class framing : std::uint8_t { no_body, sized, chunked, broken };
 
     /// Whether it is clear where the body ends (RFC 9112 6.3), given that Poco looks at the first of each header and
-    /// lets through names that are none.
+    /// lets through names that are none, NUL in values too.
     static framing framing_of(const Poco::Net::HTTPRequest& from) {
         std::size_t lengths = 0, codings = 0;
         for (const auto& [name, value] : from) {
             if (name.empty() || !std::all_of(name.begin(), name.end(), is_graphic)) return framing::broken;
+            if (value.find('\0') != std::string::npos) return framing::broken;
             lengths += detail::equal_but_case(name, "content-length");
             codings += detail::equal_but_case(name, "transfer-encoding");
         }
@@ -128,10 +132,10 @@ private:
             const auto got = from.readsome(piece, static_cast<std::streamsize>((std::min)(left, sizeof piece)));
             const std::string_view text(piece, static_cast<std::size_t>(got));
             text_.append(text.substr(0, needed_bytes - text_.size()));
+            wipe(piece, text.size());
             received_ += text.size();
             left -= text.size();
         }
-        wipe(piece, sizeof piece);
         return true;
     }
 
@@ -189,8 +193,11 @@ public:
         if (now > last_) throw Poco::TimeoutException();
         const int received = plain::receiveBytes(buffer, length, flags);
         owes_answer_ = owes_answer_ || received > 0;
+        if (received > 0) saw_ff_ = saw_ff_ || std::memchr(buffer, 0xFF, static_cast<std::size_t>(received)) != nullptr;
         return received;
     }
+    /// Whether there was a byte that Poco 1.11 takes for the end of the header; what follows it may not be a request.
+    bool saw_ff() const noexcept { return saw_ff_; }
     int sendBytes(const void* buffer, int length, int flags = 0) override {
         constexpr std::string_view bare = "HTTP/1.1 400 Bad Request\r\nConnection: Close\r\n\r\n";
         owes_answer_ = false;
@@ -215,6 +222,7 @@ private:
 
     std::chrono::steady_clock::time_point last_{};
     bool owes_answer_ = false;
+    bool saw_ff_ = false;
 };
 
 /// The socket to listen at: its connections are of that kind.
@@ -265,7 +273,8 @@ private:
                 const poco_body::framing framed = poco_body::framing_of(from);
                 std::optional<secret> body = poco_body::read(whole, framed);
                 // Poco does not pass over what is left of a body, nor did we stop reading where the chunks end.
-                if (!body || framed == poco_body::framing::chunked || poco_body::is_borne_no_further(from))
+                if (!body || framed == poco_body::framing::chunked || poco_body::is_borne_no_further(from) ||
+                    must_close(whole, framed))
                     to.setKeepAlive(false);
                 send(answered(from, std::move(body)), from, to);
                 if (!to.getKeepAlive()) part(whole.socket());
@@ -275,6 +284,15 @@ private:
         }
 
     private:
+        /// Poco knows `close` alone, in one of several headers (RFC 9110 7.6.1), and may have overlooked a length.
+        static bool must_close(Poco::Net::HTTPServerRequestImpl& from, poco_body::framing framed) {
+            for (const auto& [name, value] : from)
+                if (detail::equal_but_case(name, "connection") && detail::lists(value, "close")) return true;
+            if (framed == poco_body::framing::no_body && from.getMethod() == "POST") return true;
+            const auto* const line = dynamic_cast<const poco_connection*>(from.socket().impl());
+            return line != nullptr && line->saw_ff();
+        }
+
         http_reply answered(const Poco::Net::HTTPServerRequest& from, std::optional<secret> body) {
             if (!body) return to_reply(refusal{reason::malformed_escape});
             try {
