@@ -321,6 +321,11 @@ def check_http(tally, server):
                  ask(server, "POST", TOKEN + "?a=%zz&a", [FORM], with_secret.encode()).in_short,
                  refusal(400, "invalid_grant"))
     tally.expect("what is no HTTP is a JSON 400", raw(server, b"\0\r\n\r\n").in_short, refusal(400))
+    tally.expect("a transfer coding that nginx does not know is a JSON 400 (9112 6.1)",
+                 raw(server, b"POST /oauth2/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n").in_short,
+                 refusal(400))
+    tally.expect("a version that nginx does not know is a JSON 400 (9110 2.5)",
+                 raw(server, b"GET /oauth2/token HTTP/2.0\r\nHost: a\r\n\r\n").in_short, refusal(400))
     tally.expect("a header too large is a JSON 400",
                  ask(server, "POST", TOKEN, [FORM, ("Authorization", "a" * 9000)], b"").in_short, refusal(400))
     late = raw(server, b"POST /oauth2/token HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\n"
