@@ -35,6 +35,8 @@ KNOWN = {
         "http-1-0-expect": "cpp-httplib 0.11 sends `100 Continue` to HTTP/1.0, too",
         "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
         "endless-chunk-line": "cpp-httplib 0.11 keeps a line of any length",
+        "endless-headers": "cpp-httplib 0.11 keeps headers of any number",
+        "slow-headers": "cpp-httplib 0.11 waits for a header as long as its bytes come",
         "authorization-empty": "cpp-httplib 0.11 drops headers that have no value",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
     },
@@ -45,6 +47,7 @@ KNOWN = {
         "bare-line-feeds": "RESTinio's parser passes over a line feed in a chunk extension",
     },
     "fastcgi": {
+        "slow-bodies": "nginx 1.22 waits for a body as long as its bytes come; it holds no thread of the program",
         "header-spaces": "nginx 1.22 takes a tab before a header's value for a part of it, and answers 400",
     },
 }
@@ -142,6 +145,12 @@ def run_checks(program, report):
         report.add("http-1-0-chunks", http_1_0_chunks(url))
         report.add("bare-line-feeds", bare_line_feeds(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
+        report.add("endless-headers", endless_headers(url, process))
+        head = f"POST /oauth2/token HTTP/1.1\r\nHost: a\r\n{FORM}\r\nContent-Length: 1000\r\n".encode()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for name, seen in zip(("slow-headers", "slow-bodies"), pool.map(
+                    lambda begun: slow_for_ever(url, begun), (head, head + b"\r\n"))):
+                report.add(name, seen)
         report.add("sigterm", ended_by(process))
     report.add("taken-port", taken_port(program))
     report.add("answer-that-throws", answer_that_throws(program))
@@ -271,14 +280,44 @@ def bare_line_feeds(url):
 def endless_chunk_line(url, process):
     """Whether the line of a chunk that never ends is cut off or passed over, and not kept (9112 7.1.1: "A recipient ...
     ought to limit the total length of chunk extensions received")."""
-    kept, piece = resident_bytes(process), b"a" * 65536
+    return kept_of(url, process, check_host.request(b"", FORM, "Transfer-Encoding: chunked", method="POST",
+                                                    target="/oauth2/token", length=False) + b"5;", b"a" * 65536)
+
+
+def endless_headers(url, process):
+    """Whether headers that never end are cut off or passed over, and not kept (9110 5.4: "A server that receives a
+    request header field line, field value, or set of fields larger than it wishes to process MUST respond with an
+    appropriate 4xx")."""
+    return kept_of(url, process, b"GET /oauth2/token HTTP/1.1\r\nHost: a\r\n", (b"X: " + b"a" * 59 + b"\r\n") * 1024)
+
+
+def kept_of(url, process, begun, piece):
+    """What a host keeps of a request that goes on and on."""
+    kept = resident_bytes(process)
     with host_at(url).connect() as line:
-        line.send(check_host.request(b"", FORM, "Transfer-Encoding: chunked", method="POST", target="/oauth2/token",
-                                     length=False) + b"5;")
+        line.send(begun)
         for _ in range(1000):
             line.send(piece)
         kept = resident_bytes(process) - kept
     return f"{kept >> 20} MiB of 62 are kept" if kept > 16 << 20 else None
+
+
+def slow_for_ever(url, begun):
+    """Whether a client that sends a byte now and then is cut off or answered after a while: it may hold a thread."""
+    last = time.monotonic() + 20
+    with host_at(url).connect() as line:
+        line.send(begun)
+        line.socket.settimeout(0.5)
+        while time.monotonic() < last:
+            try:
+                line.socket.sendall(b"x")
+                line.socket.recv(65536)
+                return None
+            except socket.timeout:
+                pass
+            except OSError:
+                return None
+    return "it is listened to for 20 s"
 
 
 def resident_bytes(process):
