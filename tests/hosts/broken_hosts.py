@@ -120,6 +120,7 @@ FAULTS = {
     "an answer waits for an acknowledgement": "answer-time",
     "the JWK Set is private": "jwks",
     "the JWK Set has all of the key": "jwks",
+    "the JWK Set is coded without Vary": "jwks-for-caches",
     "the metadata are another server's": "metadata",
 }
 
@@ -331,6 +332,8 @@ class Endpoint:
             return Reply(200, [("Content-Type", "application/json")], json.dumps(self.tokens(token)).encode())
         if asked.path == "/oauth2/jwks":
             key = {"kty": "RSA", "kid": "1", "n": "AQAB", "e": "AQAB"}
+            if self.fault == "the JWK Set is coded without Vary":
+                public = [*public, ("Content-Encoding", "br")]
             if self.fault == "the JWK Set has all of the key":
                 key["d"] = "AQAB"
             return Reply(200, public[:1] if self.fault == "the JWK Set is private" else public,

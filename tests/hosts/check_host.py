@@ -1159,6 +1159,15 @@ def jwks(host):
     expect(not any(set(key) & {"d", "p", "q", "dp", "dq", "qi", "k"} for key in keys), "private members")
 
 
+@check("jwks_url")
+def jwks_for_caches(host):
+    """What caches may keep is not coded for one client, unless Vary tells (9110 12.5.5)."""
+    answer = host.ask(request(b"", "Accept-Encoding: gzip, br", method="GET", target=host.target_of(host.told.jwks_url),
+                              length=False), "GET")
+    coding, vary = answer.header("Content-Encoding"), answer.header("Vary").lower()
+    expect(answer.status == 200 and (not coding or "accept-encoding" in vary), f"{coding} with Vary: {vary!r}")
+
+
 @check("metadata_url")
 def metadata(host):
     """The metadata are public, may be kept for a while, and name the endpoint (R114)."""

@@ -145,17 +145,15 @@ inline void send(http_reply reply, httplib::Response& to) {
     to.status = static_cast<int>(reply.status);
     if (!to.has_header("Date")) to.set_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
-    if (!to.has_header("Connection") || reply.body.empty()) {
-        to.body = std::move(reply.body);
-        return;
-    }
-    // httplib closes a connection early only where a body's provider gives up: after all of the body, here.
+    if (reply.body.empty()) return;
+    // httplib would send a body of ours compressed where the client can read it, and tell no cache (RFC 9110 12.5.5); a
+    // provider's it leaves alone. It closes early only where one gives up: after all of the body, here.
     to.headers.erase("Content-Type");
+    const bool closes = to.has_header("Connection");
     const std::size_t size = reply.body.size();
     const std::string type(reply.header("Content-Type"));
-    to.set_content_provider(size, type, [body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
-        sink.write(body.data(), body.size());
-        return false;
+    to.set_content_provider(size, type, [closes, body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
+        return sink.write(body.data(), body.size()) && !closes;
     });
 }
 
