@@ -24,7 +24,7 @@ ROOMS = {
     "sqlite3.h": ["detail/sqlite.hpp"],
     "libpq-fe.h": ["detail/libpq.hpp", "detail/libpq_options.hpp"],
     "hiredis/*": ["detail/hiredis.hpp"],
-    "poll.h": ["detail/libpq*.hpp"],
+    "poll.h": ["detail/libpq*.hpp", "host/pistache.hpp"],
     "sys/socket.h": ["detail/hiredis.hpp", "host/fastcgi.hpp", "host/pistache.hpp"],
     "sys/resource.h": ["host/restinio.hpp"],
     "sys/time.h": ["host/fastcgi.hpp"],

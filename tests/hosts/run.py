@@ -146,6 +146,7 @@ def run_checks(program, report):
         report.add("bare-line-feeds", bare_line_feeds(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("endless-headers", endless_headers(url, process))
+        report.add("unread-answers", unread_answers(url, process))
         head = f"POST /oauth2/token HTTP/1.1\r\nHost: a\r\n{FORM}\r\nContent-Length: 1000\r\n".encode()
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for name, seen in zip(("slow-headers", "slow-bodies"), pool.map(
@@ -289,6 +290,20 @@ def endless_headers(url, process):
     request header field line, field value, or set of fields larger than it wishes to process MUST respond with an
     appropriate 4xx")."""
     return kept_of(url, process, b"GET /oauth2/token HTTP/1.1\r\nHost: a\r\n", (b"X: " + b"a" * 59 + b"\r\n") * 1024)
+
+
+def unread_answers(url, process):
+    """Whether answers that a client does not read are not kept, however many requests it sends."""
+    kept, last = resident_bytes(process), time.monotonic() + 5
+    text = check_host.request(method="GET", target="/oauth2/token", length=False) * 200
+    with host_at(url).connect() as line:
+        line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.socket.settimeout(1)
+        with contextlib.suppress(OSError):  # cut off, or not read
+            while time.monotonic() < last:
+                line.socket.sendall(text)
+        kept = resident_bytes(process) - kept
+    return f"{kept >> 20} MiB of answers are kept" if kept > 16 << 20 else None
 
 
 def kept_of(url, process, begun, piece):

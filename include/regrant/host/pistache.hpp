@@ -13,6 +13,7 @@
 #include <pistache/http.h>
 #include <pistache/http_headers.h>
 #include <pistache/peer.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -90,7 +91,6 @@ private:
 /// One connection: the request that is coming in.
 struct pistache_line {
     static constexpr const char* key = "regrant";
-
     std::string head{}; // the request line with all headers, as they came
     bool has_head = false;
     bool is_chunked = false;
@@ -144,13 +144,11 @@ inline void send(http_reply reply, Pistache::Http::ResponseWriter to) {
     std::ostringstream text;
     const auto code = static_cast<Pistache::Http::Code>(reply.status);
     text << "HTTP/1.1 " << static_cast<int>(code) << ' ' << Pistache::Http::codeString(code) << "\r\n";
-    text << "Date: " << detail::http_date() << "\r\n";
     for (const auto& header : to.headers().list()) header->write(text << header->name() << ": "), text << "\r\n";
     for (const auto& [name, value] : reply.headers) text << name << ": " << value << "\r\n";
     if (reply.status != http_status::no_content && !(is_head && reply.body.empty()))
         text << "Content-Length: " << reply.body.size() << "\r\n";
-    text << "\r\n";
-    if (!is_head) text << reply.body;
+    text << "Date: " << detail::http_date() << "\r\n\r\n" << (is_head ? std::string() : reply.body);
     to.timeout().disarm();
     peer->setIdle(true);
     peer->send(Pistache::RawBuffer(text.str(), static_cast<std::size_t>(text.tellp())));
@@ -209,8 +207,7 @@ private:
         line.head.resize(end + 4);
         line.has_head = true;
         const std::size_t taken = line.head.size() - before;
-        if (!read_head(line))
-            refuse(line, peer);
+        if (!read_head(line)) refuse(line, peer);
         else if (line.expects_100 && taken == rest.size() && !line.is_whole())
             peer->send(Pistache::RawBuffer("HTTP/1.1 100 Continue\r\n\r\n", 25));
         return taken;
@@ -272,6 +269,9 @@ private:
     }
 
     void serve(line_type& line, const peer_ptr& peer) {
+        // Pistache writes nothing while there is more to read, and keeps without end what a client does not read.
+        transport()->flush();
+        if (::pollfd room{peer->fd(), POLLOUT, 0}; ::poll(&room, 1, 0) == 0) return hang_up(line, peer, SHUT_RDWR);
         // Pistache throws at a Content-Type, Accept or Cookie that it does not understand.
         if (!pass_on(line, line.head, peer) && !pass_on(line, {}, peer)) return refuse(line, peer);
         if (line.closes) return hang_up(line, peer);
@@ -279,11 +279,11 @@ private:
     }
 
     bool pass_on(const line_type& line, std::string_view headers, const peer_ptr& peer) {
-        constexpr auto parsed = Pistache::Http::Private::State::Done;
         const secret text = plain(line, headers);
         Pistache::Http::RequestParser parser(text.size() + 1);
         try {
-            if (!parser.feed(text.reveal().data(), text.size()) || parser.parse() != parsed) return false;
+            if (!parser.feed(text.reveal().data(), text.size())) return false;
+            if (parser.parse() != Pistache::Http::Private::State::Done) return false;
         } catch (const std::exception&) {
             return false;
         }
@@ -310,10 +310,10 @@ private:
     }
 
     /// Pistache takes the connection down when the client hangs up, too.
-    void hang_up(line_type& line, const peer_ptr& peer) {
+    void hang_up(line_type& line, const peer_ptr& peer, int how = SHUT_WR) {
         line.is_over = true;
         transport()->flush();
-        ::shutdown(peer->fd(), SHUT_WR);
+        ::shutdown(peer->fd(), how);
     }
 };
 
