@@ -36,6 +36,7 @@ KNOWN = {
         "chunk-trailers": "cpp-httplib 0.11 takes fields behind the last chunk for an error: 400 and a close",
         "endless-chunk-line": "cpp-httplib 0.11 keeps a line of any length",
         "endless-headers": "cpp-httplib 0.11 keeps headers of any number",
+        "many-pipelined": "cpp-httplib 0.11 throws away what came with a request",
         "slow-headers": "cpp-httplib 0.11 waits for a header as long as its bytes come",
         "authorization-empty": "cpp-httplib 0.11 drops headers that have no value",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
@@ -143,6 +144,7 @@ def run_checks(program, report):
         report.add("absolute-form", absolute_form(url))
         report.add("http-1-0-expect", http_1_0_expect(url))
         report.add("http-1-0-chunks", http_1_0_chunks(url))
+        report.add("many-pipelined", many_pipelined(url))
         report.add("bare-line-feeds", bare_line_feeds(url))
         report.add("endless-chunk-line", endless_chunk_line(url, process))
         report.add("endless-headers", endless_headers(url, process))
@@ -258,6 +260,22 @@ def http_1_0_chunks(url):
                                      method="POST", target="/oauth2/token", version="HTTP/1.0", length=False))
         answer = line.read("POST")
         return None if answer.status == 400 and line.is_closed() else f"it stays open behind {answer}"
+
+
+def many_pipelined(url):
+    """Whether twenty requests that come at once are answered, one after the other (9112 9.3.2)."""
+    bodies = [(TENANT + "x" * (number % 2)).encode() for number in range(20)]
+    with host_at(url).connect() as line:
+        line.socket.settimeout(3)
+        line.send(b"".join(check_host.request(body, FORM, target="/oauth2/token") for body in bodies))
+        for number in range(20):
+            try:
+                answer = line.read()
+            except check_host.Seen as seen:
+                return f"behind {number} answers: {seen}"
+            if answer.json != {"error": "invalid_grant" if number % 2 else "invalid_request"}:
+                return f"the answer behind {number} others is {answer}"
+    return None
 
 
 def bare_line_feeds(url):

@@ -184,6 +184,8 @@ template <class Answer> restinio::server_settings_t<restinio_traits> restinio_se
     settings.write_http_response_timelimit(std::chrono::seconds(15));
     settings.handle_request_timeout(std::chrono::seconds(15));
     settings.max_parallel_connections(bearable_connections());
+    // Over more requests at once, by more than one, RESTinio 0.6 hangs up with answers unsent; its own limit is 1.
+    settings.max_pipelined_requests(64);
     return settings;
 }
 

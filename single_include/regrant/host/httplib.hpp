@@ -178,7 +178,8 @@ inline void answer_error(httplib::Response& to) {
 ///
 /// Two traps stay. Every open connection holds a thread of the pool, by default 8 or one less than the cores: give
 /// `new_task_queue` a larger one where clients keep connections open. And what a client pipelines behind a request is
-/// thrown away; the connection closes after `set_keep_alive_timeout`, so such a client waits that long.
+/// thrown away as far as it was read, up to 4096 bytes, and what follows is taken for a request; where nothing does, the
+/// connection closes after `set_keep_alive_timeout`. No proxy in front may pipeline.
 inline void prepare(httplib::Server& server) {
     server.set_tcp_nodelay(true);
     server.set_keep_alive_max_count(100'000);
