@@ -215,6 +215,18 @@ TEST_CASE("a name that occurs twice is seen, known or unknown, empty or equal (R
     CHECK(form::parse("=a&=b")->repeats_a_name());
 }
 
+TEST_CASE("a name that occurs twice is seen among many fields, wherever the two stand (R7, 6749 3.2)") {
+    const int many = 40;
+    for (int first = 0; first != many; ++first)
+        for (int second = first; second != many; ++second) {
+            CAPTURE(first);
+            CAPTURE(second);
+            std::string body;
+            for (int i = 0; i != many; ++i) body += "&n" + std::to_string(i == second ? first : i) + "=v";
+            CHECK(form::parse(std::string_view(body))->repeats_a_name() == (first != second));
+        }
+}
+
 TEST_CASE("a body of 16 KiB and of 100 fields is read, and no more (R9, 9110 15.5.14)") {
     const std::string full = "a=" + std::string(16 * 1024 - 2, 'x');
     CHECK(form::parse(std::string_view(full)));
@@ -320,7 +332,9 @@ TEST_CASE("text that is no form keeps its ampersands and equals signs (R18, 6749
                                    std::pair("a&%00", form_error::nul_byte),
                                    std::pair("a&\xC3&\xA9", form_error::invalid_utf8)}) {
         std::string broken(bad);
-        CHECK(regrant::form_decode(std::span(broken)).error() == why);
+        const auto refused = regrant::form_decode(std::span(broken));
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error() == why);
     }
 }
 

@@ -76,6 +76,7 @@ TEST_CASE("the media type is the form's in any case, in UTF-8 if it names a char
           R"(application/x-www-form-urlencoded; boundary="x\)", "application/x-www-form-urlencoded; =x",
           R"(application/x-www-form-urlencoded; charset="utf-")", "application/x-www-form-urlencoded; charset=\"\"",
           R"(application/x-www-form-urlencoded; charset="utf-8"x)", "application/x-www-form-urlencoded; a=b c",
+          R"(application/x-www-form-urlencoded; charset="utf-7")",
           R"(application/x-www-form-urlencoded; charset="utf-8x")", R"(application/x-www-form-urlencoded; a=""b")"})
         CHECK_FALSE_MESSAGE(regrant::is_form_media_type(type), type);
 }
