@@ -152,7 +152,7 @@ inline void send(http_reply reply, httplib::Response& to) {
     const bool closes = to.has_header("Connection");
     const std::size_t size = reply.body.size();
     const std::string type(reply.header("Content-Type"));
-    to.set_content_provider(size, type, [closes, body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
+    to.set_content_provider(size, type, [closes, body = std::move(reply.body)](auto, auto, auto& sink) {
         return sink.write(body.data(), body.size()) && !closes;
     });
 }
@@ -178,7 +178,7 @@ inline void answer_error(httplib::Response& to) {
 ///
 /// Two traps stay. Every open connection holds a thread of the pool, by default 8 or one less than the cores: give
 /// `new_task_queue` a larger one where clients keep connections open. And what a client pipelines behind a request is
-/// thrown away as far as it was read, up to 4096 bytes, and what follows is taken for a request; where nothing does, the
+/// thrown away as far as it was read, up to 4096 bytes; what follows is taken for a request, and where nothing does the
 /// connection closes after `set_keep_alive_timeout`. No proxy in front may pipeline.
 inline void prepare(httplib::Server& server) {
     server.set_tcp_nodelay(true);
