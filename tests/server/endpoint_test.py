@@ -199,8 +199,8 @@ def framing(server):
         line.sendall(head("/oauth2/token", "POST", form, "Transfer-Encoding: chunked") + chunks)
         reply = read_reply(line)
         check("a body in chunks is read", reply.status == 200, reply)
-        line.sendall(request(server.login()))
-        check("and the connection goes on behind it", read_reply(line).status == 200)
+        check("and the connection is closed behind it, for httplib takes any line for a chunk's end (9112 7.1)",
+              reply.header("Connection") == "close" and line.recv(1) == b"", reply)
     big = b"%x\r\n%s\r\n" % (20000, b"x" * 20000) + b"0\r\n\r\n"
     reply, _ = server.raw(head("/oauth2/token", "POST", form, "Transfer-Encoding: chunked") + big)
     check("a body in chunks beyond the limit gets 413 (R9)", reply.is_error(413), reply)

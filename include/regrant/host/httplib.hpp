@@ -55,8 +55,10 @@ inline void close_after(httplib::Response& to) {
     if (!to.has_header("Connection")) to.set_header("Connection", "close");
 }
 
-/// Whether the client wants the connection closed. httplib knows `close` alone, in lower case (RFC 9110 7.6.1).
+/// Whether the client wants the connection closed in words that httplib does not know: it knows `close` alone, in lower
+/// case, and then closes by itself (RFC 9110 7.6.1).
 inline bool asks_to_close(const httplib::Request& from) {
+    if (from.get_header_value("Connection") == "close") return false;
     const auto [first, last] = from.headers.equal_range("Connection");
     return std::any_of(first, last, [](const auto& each) { return detail::lists(each.second, "close"); });
 }
@@ -113,15 +115,20 @@ inline void send(http_reply reply, httplib::Response& to) {
     to.status = static_cast<int>(reply.status);
     if (!to.has_header("Date")) to.set_header("Date", detail::http_date());
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
-    if (reply.body.empty()) return;
-    // httplib would send a body of ours compressed where the client can read it, and tell no cache (RFC 9110 12.5.5); a
-    // provider's it leaves alone. It closes early only where one gives up: after all of the body, here.
+    // httplib sends what its client can read compressed, and tells no cache (RFC 9110 12.5.5).
+    if (reply.header("Cache-Control").starts_with("public")) to.headers.emplace("Vary", "Accept-Encoding");
+    if (!to.has_header("Connection") || reply.body.empty()) {
+        to.body = std::move(reply.body);
+        return;
+    }
+    // httplib closes a connection early only where a body's provider gives up: after all of the body, here. While the
+    // server stops, httplib asks no provider: such an answer is lost.
     to.headers.erase("Content-Type");
-    const bool closes = to.has_header("Connection");
     const std::size_t size = reply.body.size();
     const std::string type(reply.header("Content-Type"));
-    to.set_content_provider(size, type, [closes, body = std::move(reply.body)](auto, auto, auto& sink) {
-        return sink.write(body.data(), body.size()) && !closes;
+    to.set_content_provider(size, type, [body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
+        sink.write(body.data(), body.size());
+        return false;
     });
 }
 
