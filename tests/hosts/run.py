@@ -39,6 +39,8 @@ KNOWN = {
         "many-pipelined": "cpp-httplib 0.11 throws away what came with a request",
         "slow-headers": "cpp-httplib 0.11 waits for a header as long as its bytes come",
         "authorization-empty": "cpp-httplib 0.11 drops headers that have no value",
+        "alike: JWK Set": "cpp-httplib 0.11 compresses it for who can read that, so caches must be told by Vary",
+        "alike: metadata": "cpp-httplib 0.11 compresses them for who can read that, so caches must be told by Vary",
         "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
     },
     "poco": {
