@@ -2761,18 +2761,21 @@ inline form_word form_word_at(const char* from) noexcept {
     return word;
 }
 
+/// Has the top bit of each byte set that is below ',', is '=' or no ASCII; by a borrow perhaps one beside it, too.
+inline form_word not_plain_ascii(form_word word) noexcept {
+    return (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
+}
+
 /// Whether eight bytes are ASCII that means itself; not where they hold a `=`, or one of the few below ','.
 inline bool are_plain_ascii(form_word word) noexcept {
-    // The top bit of a byte is set where it is below ',', is '=' or no ASCII; by a borrow also beside such a byte.
-    return (((word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte)) & top_bits) == 0;
+    return (not_plain_ascii(word) & top_bits) == 0;
 }
 
 /// Whether some of eight bytes are beyond ASCII, none of these is 0xFF, and the others are such ASCII.
 inline bool are_plain_beyond_ascii(form_word word) noexcept {
     if ((word & top_bits) == 0) return false;
-    const form_word ascii = (word - ',' * each_byte) | ((word ^ '=' * each_byte) - each_byte);
     const form_word beyond = ~word - each_byte;
-    return (((ascii & ~word) | (beyond & word)) & top_bits) == 0;
+    return (((not_plain_ascii(word) & ~word) | (beyond & word)) & top_bits) == 0;
 }
 
 /// How many pieces between `&` are no empty ones.
