@@ -48,7 +48,7 @@ struct throttle_settings {
     std::chrono::hours known_for{24 * 30};
     /// The longest anybody is told to wait, and the most that failures at one moment can be held against them.
     std::chrono::seconds longest_wait{15 * 60};
-    /// In each of three tables, of 24 bytes a bucket; rounded up to a power of two.
+    /// In each of three tables, of 32 bytes a bucket; rounded up to a power of two.
     std::size_t buckets = 8192;
 };
 
@@ -68,8 +68,10 @@ struct throttle_settings {
 /// fail is held against them up to `longest_wait`.
 ///
 /// Memory is fixed. A bucket is found by HMAC under a random key of the process, so nobody can choose who shares a set
-/// of eight with whom; in a full set the bucket that is nearest to full gives way, since it knows least: forgetting a
-/// drained one takes as many fresh failures as the table has buckets, from as many addresses. Copies share the counts.
+/// of eight with whom. In a full set of the two tables of failures the bucket that is nearest to full gives way, since
+/// it knows least: forgetting a drained one takes as many fresh failures as the table has buckets, from as many
+/// addresses. In a full set of known addresses the oldest of the client that holds most of them gives way, so a client
+/// that succeeds from any number of addresses forgets its own. Copies share the counts.
 class token_bucket_throttle {
 public:
     /// \par Errors
@@ -112,7 +114,11 @@ public:
         if (!known) return outage_of_hmac();
         if (ended == attempt_outcome::succeeded) {
             // Where nobody knows the address, all strangers would be known by it.
-            if (!network.empty()) shared_->known.keep(*known, tried.at);
+            if (!network.empty()) {
+                const auto client = name_of('c', tried.client_id, {});
+                if (!client) return outage_of_hmac();
+                shared_->known.keep(*known, static_cast<owner>(*client), tried.at);
+            }
             return {};
         }
         if (shared_->known.holds(*known, tried.at)) {
@@ -135,9 +141,13 @@ private:
     static constexpr std::size_t most_buckets = std::size_t{1} << 24;
     using milliseconds = std::chrono::milliseconds;
 
+    /// Whose known address a bucket is, by a hash of the client's id; 0 in the tables of failures.
+    enum class owner : std::uint64_t {};
+
     /// A bucket as the time at which it will be full again (ITU-T I.371 A.1): no clock has to tick for it.
     struct bucket {
         std::uint64_t name = 0;
+        owner of{};
         instant full_at{};
         /// Until when it says something, and so may not be taken for another. Past in an empty bucket.
         instant kept_until{};
@@ -173,9 +183,9 @@ private:
             found.kept_until = (std::max)(found.kept_until, found.full_at);
         }
 
-        void keep(std::uint64_t name, instant now) {
+        void keep(std::uint64_t name, owner of, instant now) {
             const std::scoped_lock lock(lock_of(name));
-            find_or_evict(name, now).kept_until = now + known_for_;
+            find_or_evict(name, now, of).kept_until = now + known_for_;
         }
 
         std::size_t memory_bytes() const noexcept { return buckets_.size() * sizeof(bucket); }
@@ -202,13 +212,23 @@ private:
                 if (each.name == name && now < each.kept_until) return &each;
             return nullptr;
         }
-        bucket& find_or_evict(std::uint64_t name, instant now) {
+        bucket& find_or_evict(std::uint64_t name, instant now, owner of = {}) {
             if (bucket* found = find(name, now)) return *found;
             const auto set = set_of(name);
-            bucket& victim = *std::min_element(set.begin(), set.end(), [](const bucket& one, const bucket& other) {
-                return one.kept_until < other.kept_until;
+            // A bucket that says nothing any more is nobody's.
+            const auto share = [&](const bucket& each) {
+                return now < each.kept_until
+                           ? std::count_if(set.begin(), set.end(),
+                                           [&](const bucket& other) {
+                                               return other.of == each.of && now < other.kept_until;
+                                           }) + (each.of == of ? 1 : 0)
+                           : std::ptrdiff_t{ways} + 2;
+            };
+            bucket& victim = *std::min_element(set.begin(), set.end(), [&](const bucket& one, const bucket& other) {
+                const auto ones = share(one), others = share(other);
+                return ones != others ? ones > others : one.kept_until < other.kept_until;
             });
-            victim = {name, now, now};
+            victim = {name, of, now, now};
             return victim;
         }
 

@@ -127,6 +127,7 @@ TEST_CASE("addresses of one customer count together: a /64 of IPv6, an IPv4 addr
     CHECK(peer_network("::1") == peer_network("::2"));
     CHECK(peer_network("::1") != peer_network("::ffff:0.0.0.1"));
     CHECK(peer_network("192.0.2.1") != peer_network("192.0.2.2"));
+    CHECK(peer_network("::fffe:192.0.2.1") != "192.0.2.1");
     for (const std::string_view odd : {"", ":", ":::", "1:2", "1:2:3:4:5:6:7:8:9", "g::1", "12345::", "::1.2.3", "::1.2.3.256",
                                        "1:2:3:4:5:6:7::8", "1::2::3", "::1:", "unix:/run/s"}) {
         CAPTURE(odd);
@@ -136,6 +137,57 @@ TEST_CASE("addresses of one customer count together: a /64 of IPv6, an IPv4 addr
     CHECK(failures(one, "web", "2001:db8::1") == 4);
     CHECK(wait_of(one, "other", "2001:db8::2") == 20);
     CHECK(wait_of(one, "other", "2001:db8:0:1::1") == 0);
+}
+
+TEST_CASE("an IPv6 address that stands for an IPv4 address counts as that (R26, RFC 6052 2.1, RFC 3056 2)") {
+    using detail::peer_network;
+    CHECK(peer_network("64:ff9b::192.0.2.1") == "192.0.2.1");
+    CHECK(peer_network("64:ff9b::c000:202") == "192.0.2.2");
+    CHECK(peer_network("::ffff:0:192.0.2.1") == "192.0.2.1");
+    CHECK(peer_network("2002:c000:201::1") == "192.0.2.1");
+    CHECK(peer_network("2002:c000:201:ffff::2") == "192.0.2.1");
+    // Only all 96 bits are the well-known prefix.
+    CHECK(peer_network("64:ff9b:0:0:0:1:c000:201") != "192.0.2.1");
+    CHECK(peer_network("65:ff9b::192.0.2.1") != "192.0.2.1");
+    CHECK(peer_network("2003:c000:201::1") != "192.0.2.1");
+    // RFC 8215: where the IPv4 address stands is each network's own choice.
+    CHECK(peer_network("64:ff9b:1::192.0.2.1") != peer_network("64:ff9b:1::192.0.2.2"));
+    CHECK(peer_network("64:ff9b:1::192.0.2.1") == peer_network("64:FF9B:1:0::C000:201"));
+    CHECK(peer_network("64:ff9b:2::1") == peer_network("64:ff9b:2::2"));
+    token_bucket_throttle one = made();
+    CHECK(failures(one, "web", "64:ff9b::192.0.2.1") == 4);
+    CHECK(wait_of(one, "other", "192.0.2.1") == 20);
+    CHECK(wait_of(one, "other", "64:ff9b::192.0.2.2") == 0);
+}
+
+TEST_CASE("a known address stays known after a failure of its own, until its time is over (R26)") {
+    token_bucket_throttle one = made();
+    succeed(one, "web", "192.0.2.1");
+    REQUIRE(one.settle({"web", "192.0.2.1", now}, attempt_outcome::failed));
+    for (unsigned i = 0; i != 20; ++i) (void)failures(one, "web", address(i), now + 23h);
+    // The failure's own bucket is full again after 30 s; the address is known for 24 h.
+    CHECK(wait_of(one, "web", "198.51.100.9", now + 23h) != 0);
+    CHECK(wait_of(one, "web", "192.0.2.1", now + 23h) == 0);
+    CHECK(failures(one, "web", "192.0.2.1", now + 23h) == 3);
+}
+
+TEST_CASE("a client that succeeds from any number of addresses makes nobody forget another client's (R26)") {
+    throttle_settings settings = small;
+    settings.buckets = 512;
+    token_bucket_throttle one = made(settings);
+    // Enough for most sets to hold one or two, few enough for hardly any to be full.
+    constexpr unsigned known = 60;
+    for (unsigned i = 0; i != known; ++i) succeed(one, "web" + std::to_string(i % 20), address(i));
+    for (unsigned i = 0; i != 20'000; ++i)
+        REQUIRE(one.settle({"greedy", address(1'000'000 + i), now + 1h}, attempt_outcome::succeeded));
+    int kept = 0;
+    for (unsigned i = 0; i != known; ++i) {
+        const std::string client = "web" + std::to_string(i % 20);
+        for (int k = 0; k != 3; ++k) REQUIRE(one.settle({client, address(i), now + 1h}, attempt_outcome::failed));
+        // A known address has a limit of its own, by which it shows.
+        kept += wait_of(one, client, address(i), now + 1h) == 30 ? 1 : 0;
+    }
+    CHECK(kept == known);
 }
 
 TEST_CASE("a clock set back makes nobody wait for ever, and a wait is never longer than the longest (R26)") {
@@ -167,7 +219,7 @@ TEST_CASE("memory stays as it is, and a drained bucket outlives a flood of stran
     throttle_settings settings = small;
     settings.buckets = 1024;
     token_bucket_throttle one = made(settings);
-    CHECK(one.memory_bytes() == 3 * 1024 * 24);
+    CHECK(one.memory_bytes() == 3 * 1024 * 32);
     CHECK(failures(one, "web", "192.0.2.1") == 4);
     for (unsigned i = 0; i != 100'000; ++i) {
         const std::string peer = address(i), client = "c" + std::to_string(i);
@@ -175,11 +227,11 @@ TEST_CASE("memory stays as it is, and a drained bucket outlives a flood of stran
         REQUIRE(one.settle({client, peer + "9", now}, attempt_outcome::succeeded));
     }
     CHECK(wait_of(one, "other", "192.0.2.1") == 20);
-    CHECK(one.memory_bytes() == 3 * 1024 * 24);
+    CHECK(one.memory_bytes() == 3 * 1024 * 32);
     settings.buckets = 1;
-    CHECK(made(settings).memory_bytes() == 3 * 8 * 24);
+    CHECK(made(settings).memory_bytes() == 3 * 8 * 32);
     settings.buckets = 1025;
-    CHECK(made(settings).memory_bytes() == 3 * 2048 * 24);
+    CHECK(made(settings).memory_bytes() == 3 * 2048 * 32);
 }
 
 TEST_CASE("which names share a set differs from process to process: two throttles forget differently (R26)") {

@@ -5,10 +5,12 @@
 
 #include "cpp20.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,22 +76,32 @@ private:
     std::size_t count_ = 0;
 };
 
-/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC
-/// 6177), so that a count by address would bind nobody. Other text counts as it is.
+/// The network whose failures count together for an address: an IPv4 address is one customer, and so is a /64 of IPv6
+/// (RFC 6177). Other text counts as it is.
+///
+/// An IPv6 address that stands for an IPv4 address counts as that: IPv4-mapped (RFC 4291 2.5.5.2), translated
+/// (RFC 2765 2.1), of NAT64's well-known prefix (RFC 6052 2.1), 6to4 (RFC 3056 2). Its /64 would be shared by all of
+/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses where
+/// the IPv4 address stands, so such an address counts whole.
 inline std::string peer_network(std::string_view address) {
     if (address.find(':') == std::string_view::npos) return std::string(address);
     const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
     if (!groups) return std::string(address);
     const auto& group = *groups;
-    const bool is_mapped = group[0] == 0 && group[1] == 0 && group[2] == 0 && group[3] == 0 && group[4] == 0 &&
-                           group[5] == 0xFFFF;
+    const auto starts_with = [&](std::initializer_list<std::uint16_t> prefix) {
+        return std::equal(prefix.begin(), prefix.end(), group.begin());
+    };
+    const auto ipv4 = [](std::uint16_t high, std::uint16_t low) {
+        return std::to_string(high >> 8) + '.' + std::to_string(high & 0xFF) + '.' + std::to_string(low >> 8) + '.' +
+               std::to_string(low & 0xFF);
+    };
+    if (starts_with({0, 0, 0, 0, 0, 0xFFFF}) || starts_with({0, 0, 0, 0, 0xFFFF, 0}) ||
+        starts_with({0x64, 0xFF9B, 0, 0, 0, 0}))
+        return ipv4(group[6], group[7]);
+    if (starts_with({0x2002})) return ipv4(group[1], group[2]);
+    const std::size_t counted = starts_with({0x64, 0xFF9B, 1}) ? 8 : 4;
     std::string network;
-    if (is_mapped) { // an IPv4 peer on a socket of both families (RFC 4291 2.5.5.2)
-        for (const std::uint16_t two : {group[6], group[7]})
-            network += (network.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
-        return network;
-    }
-    for (std::size_t i = 0; i != 4; ++i) network += std::to_string(group[i]) + ':';
+    for (std::size_t i = 0; i != counted; ++i) network += std::to_string(group[i]) + ':';
     return network;
 }
 
