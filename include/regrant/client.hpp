@@ -5,6 +5,7 @@
 
 #include "client_policy.hpp"
 #include "clock.hpp"
+#include "detail/utf8.hpp"
 #include "detail/web_origin.hpp"
 #include "error.hpp"
 #include "result.hpp"
@@ -89,6 +90,7 @@ inline std::optional<setup_error> fault_of(const client& registered) {
     // RFC 6749 A.1: client-id = *VSCHAR
     if (!std::all_of(registered.client_id.begin(), registered.client_id.end(), printable))
         return setup_error{"a client_id holds a character outside printable ASCII"};
+    if (!detail::is_utf8(registered.audience)) return fault("the audience is not UTF-8");
     if (registered.policy.is_public() && !registered.secrets.empty()) return fault("a public client has no secret");
     if (!registered.policy.is_public() && registered.secrets.empty()) return fault("the client_secret is missing");
     if (registered.secrets.size() > 2) return fault("at most two secrets may live at a time");

@@ -108,7 +108,8 @@ private:
 ///     json.key("exp").value(std::int64_t{1636449531});
 ///     json.end_object();              // text == R"({"sub":"alice","exp":1636449531})"
 ///
-/// The result is always valid UTF-8: a byte that is none becomes U+FFFD.
+/// Output is always valid UTF-8; each invalid byte is written as U+FFFD. Two texts that differ in such bytes alone would
+/// then read alike, so ask `has_replaced` where the text must be told from others.
 ///
 /// `Text` is a `std::string`, or a `secret` for what must be wiped.
 template <class Text> class basic_json_writer {
@@ -152,6 +153,9 @@ public:
         to_.append(json);
         return *this;
     }
+
+    /// Whether a byte that was not UTF-8 has been written as U+FFFD.
+    bool has_replaced() const noexcept { return has_replaced_; }
 
 private:
     json_writer& open(char bracket) {
@@ -236,6 +240,7 @@ private:
             return 1;
         }
         const std::size_t length = detail::utf8_sequence(text);
+        has_replaced_ = has_replaced_ || length == 0;
         to_.append(length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length));
         return length == 0 ? 1 : length;
     }
@@ -243,6 +248,7 @@ private:
     Text& to_;
     solidus slashes_;
     bool needs_comma_;
+    bool has_replaced_ = false;
 };
 
 using json_writer = basic_json_writer<std::string>;

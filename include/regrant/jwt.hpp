@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base64.hpp"
+#include "detail/utf8.hpp"
 #include "error.hpp"
 #include "json_writer.hpp"
 #include "result.hpp"
@@ -59,11 +60,13 @@ public:
     jwt_claims(const jwt_claims& other) : jwt_claims(other.slashes_) {
         text_.truncate(0);
         text_.append(other.text_.reveal());
+        is_utf8_ = other.is_utf8_;
     }
     jwt_claims(jwt_claims&&) noexcept = default;
     jwt_claims& operator=(jwt_claims other) noexcept {
         text_ = std::move(other.text_);
         slashes_ = other.slashes_;
+        is_utf8_ = other.is_utf8_;
         return *this;
     }
     ~jwt_claims() = default;
@@ -96,15 +99,19 @@ public:
     }
     /// A value that is JSON already.
     jwt_claims& add_json(json_name name, std::string_view json_text) {
+        is_utf8_ = is_utf8_ && detail::is_utf8(json_text);
         return with(name, [&](writer& json) { json.raw(json_text); });
     }
 
     /// The JSON object.
     std::string json() const { return std::string(text_.reveal()) + '}'; }
+    /// Whether every name and value was UTF-8. Claims that were not are never signed: what stands in `json` for two of
+    /// them could read alike.
+    bool is_utf8() const noexcept { return is_utf8_; }
 
 private:
     using writer = basic_json_writer<secret>;
-    friend secret jwt_signing_input(std::string_view header_segment, jwt_claims claims);
+    friend result<secret, outage> jwt_signing_input(std::string_view header_segment, jwt_claims claims);
 
     /// Room for all of a token of usual claims, signed by a key of 2048 bits: the token is made where its claims stand.
     static constexpr std::size_t usual_token_bytes = 1000;
@@ -113,11 +120,13 @@ private:
         writer json(text_, slashes_, text_.size() == 1 ? json_place::first : json_place::following);
         json.key(name);
         write(json);
+        is_utf8_ = is_utf8_ && !json.has_replaced();
         return *this;
     }
 
     secret text_;
     solidus slashes_;
+    bool is_utf8_ = true;
 };
 
 /// The first segment of every token of one type that a key signs, so that it is made once.
@@ -130,8 +139,11 @@ inline std::string jwt_header_segment(std::string_view key_id, std::string_view 
 }
 
 /// What is signed: header and claims, with a dot between (RFC 7515 5.1).
-inline secret jwt_signing_input(std::string_view header_segment, jwt_claims claims) {
+/// \par Errors
+/// a name or value of the claims that is not UTF-8 (RFC 7519 7.1)
+inline result<secret, outage> jwt_signing_input(std::string_view header_segment, jwt_claims claims) {
     constexpr std::size_t usual_signature_bytes = 256;
+    if (!claims.is_utf8()) return unexpected(outage{"a claim's name or value is not UTF-8"});
     secret input = std::move(claims.text_);
     input.push_back('}');
     const std::size_t json_bytes = input.size();
@@ -178,12 +190,14 @@ template <signer Signer> result<void, outage> sign_jwts(const Signer& with, std:
 ///     auto jwt = regrant::encode_jwt(*key, regrant::jwt_claims().add("sub", "alice"));
 ///
 /// \par Errors
-/// the signer's outage
+/// the signer's outage; a claim or key id that is not UTF-8
 /// \par RFC 7515 7.1, RFC 7518 3.3
 template <signer Signer>
 result<secret, outage> encode_jwt(const Signer& with, jwt_claims claims, std::string_view type = "JWT") {
-    secret token = jwt_signing_input(jwt_header_segment(with.key_id(), type), std::move(claims));
-    if (auto done = sign_jwts(with, std::span(&token, 1)); !done) return unexpected(std::move(done).error());
+    if (!detail::is_utf8(with.key_id())) return unexpected(outage{"the key id is not UTF-8"});
+    auto token = jwt_signing_input(jwt_header_segment(with.key_id(), type), std::move(claims));
+    if (!token) return token;
+    if (auto done = sign_jwts(with, std::span(&*token, 1)); !done) return unexpected(std::move(done).error());
     return token;
 }
 

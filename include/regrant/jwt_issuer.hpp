@@ -6,6 +6,7 @@
 #include "base64.hpp"
 #include "client.hpp"
 #include "clock.hpp"
+#include "detail/utf8.hpp"
 #include "error.hpp"
 #include "extra_claims.hpp"
 #include "grant.hpp"
@@ -75,13 +76,17 @@ template <class Signer, class Claims = no_extra_claims, random_source Random = b
 class jwt_issuer {
 public:
     /// \par Errors
-    /// no issuer; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
+    /// no issuer; text that is not UTF-8; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
     /// without an audience; at_hash in profile ciam
     static result<jwt_issuer, setup_error> make(jwt_settings settings, Signer key, Claims claims = {},
                                                 Random random = {}) {
         const auto fault = [](const char* message) { return unexpected(setup_error{message}); };
         constexpr std::chrono::seconds longest = std::chrono::years(100);
         if (settings.issuer.empty()) return fault("the issuer is missing");
+        if (!detail::is_utf8(settings.issuer) || !detail::is_utf8(settings.audience))
+            return fault("the issuer or the audience is not UTF-8");
+        if constexpr (signer<Signer>)
+            if (!detail::is_utf8(key.key_id())) return fault("the signer's key id is not UTF-8");
         for (const auto lifetime : {settings.access_lifetime, settings.id_lifetime})
             if (lifetime <= lifetime.zero() || lifetime > longest)
                 return fault("the lifetime of a token must be between a second and a century");
@@ -104,7 +109,7 @@ public:
 
     /// See `token_issuer`.
     /// \par Errors
-    /// the signer's, the random source's or the hook's outage; a hook's claim that is reserved or given twice
+    /// the signer's, the random source's or the hook's outage; a hook's claim that is reserved, given twice or not UTF-8
     result<minted_tokens, outage> mint(const mint_order& order) {
         if constexpr (rolling_signer<Signer>) {
             // Asked once: all tokens of an answer are by one key, whatever is rolled over meanwhile.
@@ -135,7 +140,9 @@ private:
 
         auto access = access_claims(order, extra->access_token);
         if (!access) return unexpected(std::move(access).error());
-        std::array<secret, 2> tokens{jwt_signing_input(by.access, *std::move(access)), secret()};
+        auto input = jwt_signing_input(by.access, *std::move(access));
+        if (!input) return unexpected(std::move(input).error());
+        std::array<secret, 2> tokens{*std::move(input), secret()};
         const bool hashes = wants_id_token && settings_.at_hash == access_token_hash::on;
         // The hash is over the finished access token, so that one must be signed first.
         if (hashes)
@@ -143,7 +150,9 @@ private:
         if (wants_id_token) {
             auto id = id_claims(order, hashes ? tokens[0].reveal() : std::string_view(), extra->id_token);
             if (!id) return unexpected(std::move(id).error());
-            tokens[1] = jwt_signing_input(by.id, *std::move(id));
+            input = jwt_signing_input(by.id, *std::move(id));
+            if (!input) return unexpected(std::move(input).error());
+            tokens[1] = *std::move(input);
         }
         const auto unsigned_ = std::span(tokens).subspan(hashes ? 1 : 0, wants_id_token && !hashes ? 2 : 1);
         if (auto done = sign_jwts(key, unsigned_); !done) return unexpected(std::move(done).error());
@@ -243,11 +252,13 @@ private:
         return settings_.audience;
     }
 
-    /// A claim that is the profile's, or is given twice, fails the answer rather than leave in silence (R98).
+    /// A claim that is the profile's, is given twice or is not UTF-8 fails the answer rather than leave in silence.
     static result<jwt_claims, outage> with_extra(jwt_claims claims, std::span<const extra_claim> extra) {
         for (std::size_t i = 0; i != extra.size(); ++i) {
             if (is_reserved_claim(extra[i].name()))
                 return unexpected(outage{"the claims hook may not set \"" + extra[i].name() + "\""});
+            if (!extra[i].is_utf8())
+                return unexpected(outage{"the claims hook sets a claim whose name or value is not UTF-8"});
             for (const extra_claim& earlier : extra.first(i))
                 if (earlier.name() == extra[i].name())
                     return unexpected(outage{"the claims hook sets \"" + extra[i].name() + "\" twice"});

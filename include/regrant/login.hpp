@@ -102,10 +102,10 @@ private:
 ///
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
-/// `invalid_request` without a subject, for one that is not UTF-8, which JSON could not tell from others (RFC 7519
-/// 4.1.2), or for one of more than 255 bytes where `openid` is granted; `unauthorized_client` for a client that may not
-/// refresh; `invalid_scope` for a malformed scope or one beyond the client's; `temporarily_unavailable` where the random
-/// source fails
+/// `invalid_request` without a subject, for one of more than 255 bytes where `openid` is granted, or for a subject,
+/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1); `unauthorized_client` for a
+/// client that may not refresh; `invalid_scope` for a malformed scope or one beyond the client's;
+/// `temporarily_unavailable` where the random source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
                                       const client& asking, const login& who, instant now) {
@@ -113,7 +113,8 @@ result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy
         return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
     };
     if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
-    if (!detail::is_utf8(who.subject)) return unexpected(refusal{reason::invalid_utf8});
+    for (const std::string_view claim : {who.subject, who.audience, who.nonce})
+        if (!detail::is_utf8(claim)) return unexpected(refusal{reason::invalid_utf8});
     if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
     auto granted = scope::parse(who.scope);
     if (!granted) return unexpected(refusal{reason::scope_malformed});

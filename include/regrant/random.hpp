@@ -12,6 +12,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,7 @@ struct block_random {
     result<void, outage> fill(std::span<std::byte> to) const {
         thread_local block waiting;
         // A forked child must not give out what its parent will.
-        const auto process = detail::process_number();
+        const auto process = detail::fork_stamp::get();
         if (to.size() > waiting.left || process != waiting.drawn_by) {
             if (to.size() > waiting.bytes.size()) return system_random().fill(to);
             waiting.left = 0;
@@ -61,7 +62,7 @@ private:
     struct block {
         std::array<std::byte, 2048> bytes;
         std::size_t left = 0;
-        long drawn_by = 0;
+        std::uint64_t drawn_by = 0;
     };
 };
 

@@ -5,6 +5,7 @@
 
 #include "base64.hpp"
 #include "detail/openssl.hpp"
+#include "detail/utf8.hpp"
 #include "error.hpp"
 #include "jwk.hpp"
 #include "jwt.hpp"
@@ -35,7 +36,8 @@ public:
     /// \param pem     PKCS#1 or PKCS#8
     /// \param key_id  the `kid`; empty takes the RFC 7638 thumbprint
     /// \par Errors
-    /// no private key in the text; encrypted; not RSA; under 2048 or over 8192 bits; halves that do not match
+    /// no private key in the text; encrypted; not RSA; under 2048 or over 8192 bits; a public exponent that is even, under
+    /// 65537 or over 64 bits; halves that do not match; a key id that is not UTF-8
     static result<signing_key, setup_error> from_pem(std::string_view pem, std::string_view key_id = {}) {
         return checked(detail::rsa_key::from_pem(pem, nullptr), key_id);
     }
@@ -94,6 +96,9 @@ private:
         if (key.bits() < least_bits) return fault("the signing key has " + bits + " bits; RS256 needs at least 2048");
         if (key.bits() > signature::most_bytes * 8)
             return fault("the signing key has " + bits + " bits; more than 8192 are not supported");
+        if (!key.has_safe_exponent())
+            return fault("the signing key's public exponent must be odd, at least 65537 and at most 64 bits long");
+        if (!detail::is_utf8(key_id)) return fault("the signing key's id is not UTF-8");
         // Halves that do not match would only show at the clients, as signatures that do not verify.
         signature trial;
         const auto text = std::as_bytes(std::span<const char>(std::string_view("regrant")));

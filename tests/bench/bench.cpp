@@ -107,7 +107,7 @@ void signatures(const regrant::signing_key& key, std::size_t rounds) {
     const pkey bare = load(pem.reveal());
     real_scene scene(key);
     chain refresh(scene);
-    const regrant::secret input = regrant::jwt_signing_input(regrant::jwt_header_segment(key.key_id(), "JWT"),
+    const regrant::secret input = *regrant::jwt_signing_input(regrant::jwt_header_segment(key.key_id(), "JWT"),
                                                              page_claims());
     kept_signature kept(bare.get());
     const auto libjwt = peers::libjwt(std::string(pem.reveal()));

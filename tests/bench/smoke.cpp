@@ -103,7 +103,7 @@ MEASURED measured_jwt_input(std::string_view header, regrant::secret& input) {
         .add("exp", iat + 300s)
         .add("iat", iat)
         .add("jti", "5a18f141-e341-4338-85d6-b4e41a867765");
-    input = regrant::jwt_signing_input(header, std::move(claims));
+    input = *regrant::jwt_signing_input(header, std::move(claims));
 }
 
 /// What SHA-256 is called in an OpenSSL without symbols, is what all of this is spent in.

@@ -146,6 +146,13 @@ TEST_CASE("a login that makes no sense is refused before a random byte is drawn 
         reason why;
     };
     for (const row& each : {row{"no subject", {"web", "", "openid"}, reason::subject_missing},
+                            row{"a subject that is not UTF-8", {"web", "a\xFF", "openid"}, reason::invalid_utf8},
+                            row{"an audience that is not UTF-8",
+                                {.client_id = "web", .subject = "alice", .scope = "openid", .audience = "\xFF"},
+                                reason::invalid_utf8},
+                            row{"a nonce that is not UTF-8",
+                                {.client_id = "web", .subject = "alice", .scope = "openid", .nonce = "\xFF"},
+                                reason::invalid_utf8},
                             row{"no scope", {"web", "alice", ""}, reason::scope_malformed},
                             row{"a malformed scope", {"web", "alice", "openid  email"}, reason::scope_malformed},
                             row{"beyond the client's", {"web", "alice", "openid admin"}, reason::scope_exceeded}}) {

@@ -100,6 +100,15 @@ TEST_CASE("an origin that no browser sends is a fault, not a page that never can
     }
 }
 
+TEST_CASE("an audience that is not UTF-8 is a fault, for no JWT could carry it (R89-R93, 7519 7.1)") {
+    client spa{"spa", client_policy::of<auth_method::none>()};
+    spa.audience = "https://\xC3\xA4pi.example";
+    CHECK_FALSE(fault_of(spa));
+    spa.audience = "https://\xE4pi.example";
+    REQUIRE(fault_of(spa));
+    CHECK(fault_of(spa)->message.find("spa") != std::string::npos);
+}
+
 TEST_CASE("a slow hash out of bounds is a fault before it stalls a request (R31)") {
     for (const std::uint32_t log2_n : {13U, 14U, 17U, 18U, 64U}) {
         client made = web();

@@ -118,6 +118,22 @@ TEST_CASE("no more is remembered than there is room for, and the newest stays (R
     CHECK(remembered >= 4);
 }
 
+TEST_CASE("of four remembered secrets the one that ends first gives way (R31)") {
+    // Four places in one set: the fifth secret takes the place of the oldest, whatever the order they came in.
+    for (int oldest = 0; oldest != 4; ++oldest) {
+        const client_secret_matcher matcher({{}, 600s, 4});
+        const std::vector<std::string> texts{"secret 0", "secret 1", "secret 2", "secret 3", "secret 4"};
+        const auto check_of = [&](int i) {
+            return secret_check{texts[static_cast<std::size_t>(i)], {}, {chosen()}};
+        };
+        for (int i = 0; i != 4; ++i)
+            matcher.remember(check_of(i), secret_match::as_meant, i == oldest ? now : now + 1s + i * 1s);
+        matcher.remember(check_of(4), secret_match::as_meant, now + 10s);
+        for (int i = 0; i != 5; ++i)
+            CHECK(said(matcher, check_of(i), now + 10s) == (i == oldest ? "nothing" : "as_meant"));
+    }
+}
+
 TEST_CASE("with a decoy an unknown client and a wrong generated secret take a slow hash too (R20)") {
     const client_secret_matcher matcher({cheapest, 600s, 1024});
     for (const secret_check& wrong : {secret_check{"x", {}, {}}, secret_check{"x", {}, {generated()}},

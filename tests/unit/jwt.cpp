@@ -147,6 +147,22 @@ TEST_CASE("no claim ends the JSON, and every segment is base64url without paddin
     }
 }
 
+TEST_CASE("claims whose names or values are not UTF-8 are never signed (7519 7.1)") {
+    CHECK(encode_jwt(fake_signer{}, jwt_claims().add("n\xC3\xA4me", "v\xC3\xA4lue")));
+    const std::string_view odd = "a\xFF";
+    for (const jwt_claims& claims :
+         {jwt_claims().add("a", odd), jwt_claims().add(odd, "a"), jwt_claims().add(odd, 1),
+          jwt_claims().add_array("a", std::span(&odd, 1)), jwt_claims().add_json("a", "\"\xFF\""),
+          jwt_claims().add("a", odd).add("b", "good")}) {
+        CHECK_FALSE(encode_jwt(fake_signer{}, claims));
+        CHECK_FALSE(jwt_signing_input("h", claims));
+        jwt_claims assigned;
+        assigned = claims;
+        CHECK_FALSE(assigned.is_utf8());
+    }
+    CHECK_FALSE(encode_jwt(fake_signer{.id = "k\xFF"}, jwt_claims()));
+}
+
 TEST_CASE("times go on after 2038 and after 2106 (R99)") {
     CHECK(jwt_claims().add("exp", at(2147483648)).add("far", at(4294967296)).add("last", at(253402300799)).json() ==
           R"({"exp":2147483648,"far":4294967296,"last":253402300799})");
@@ -155,8 +171,8 @@ TEST_CASE("times go on after 2038 and after 2106 (R99)") {
 TEST_CASE("the tokens of an answer are signed with one call, each with its own input (7515 5.1)") {
     std::vector<std::vector<std::string>> calls;
     const records_inputs signer{{}, &calls};
-    std::array<regrant::secret, 2> tokens{jwt_signing_input("h1", jwt_claims().add("a", true)),
-                                          jwt_signing_input("h2", jwt_claims())};
+    std::array<regrant::secret, 2> tokens{*jwt_signing_input("h1", jwt_claims().add("a", true)),
+                                          *jwt_signing_input("h2", jwt_claims())};
     CHECK(tokens[1].reveal() == "h2.e30");
     REQUIRE(sign_jwts(signer, std::span(tokens)));
     REQUIRE(calls.size() == 1);
@@ -168,8 +184,8 @@ TEST_CASE("the tokens of an answer are signed with one call, each with its own i
 TEST_CASE("a signer that fails, or gives no signature, leaves no token (R52, 7515 5.1)") {
     for (const fake_signer& signer : {fake_signer{.works = false}, fake_signer{.gives = ""}}) {
         CHECK_FALSE(encode_jwt(signer, jwt_claims()));
-        std::array<regrant::secret, 2> tokens{jwt_signing_input("h", jwt_claims()),
-                                              jwt_signing_input("h", jwt_claims())};
+        std::array<regrant::secret, 2> tokens{*jwt_signing_input("h", jwt_claims()),
+                                              *jwt_signing_input("h", jwt_claims())};
         CHECK_FALSE(sign_jwts(signer, std::span(tokens)));
         for (const auto& token : tokens) {
             const std::string_view text = token.reveal();
@@ -181,7 +197,7 @@ TEST_CASE("a signer that fails, or gives no signature, leaves no token (R52, 751
 
 TEST_CASE("where one signature of two is missing, both inputs can be given to another signer (R52, 7515 5.1)") {
     const gives_one_signature failing;
-    std::array<regrant::secret, 2> tokens{jwt_signing_input("h1", jwt_claims()), jwt_signing_input("h2", jwt_claims())};
+    std::array<regrant::secret, 2> tokens{*jwt_signing_input("h1", jwt_claims()), *jwt_signing_input("h2", jwt_claims())};
     CHECK_FALSE(sign_jwts(failing, std::span(tokens)));
     REQUIRE(sign_jwts(fake_signer{}, std::span(tokens)));
     CHECK(tokens[0].reveal() == "h1.e30.c2lnbmVk");

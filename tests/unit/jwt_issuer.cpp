@@ -292,7 +292,7 @@ TEST_CASE("custom claims follow the profile's own in the order given, each in it
 
 TEST_CASE("a custom claim overwrites no registered one, in neither token (R98)") {
     for (const char* name : {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "client_id", "azp", "auth_time",
-                             "at_hash", "nonce"})
+                             "at_hash", "nonce", "c_hash", "cnf", "act"})
         for (const bool in_id_token : {false, true}) {
             const claims_hook hook = [&](const mint_order&) -> result<extra_claims, outage> {
                 extra_claims extra;
@@ -305,6 +305,34 @@ TEST_CASE("a custom claim overwrites no registered one, in neither token (R98)")
             REQUIRE_FALSE(tokens);
             CHECK(tokens.error().detail.find(name) != std::string::npos);
         }
+}
+
+TEST_CASE("claims that are not UTF-8 are refused, for two of them would become one in JSON (R98, 7519 7.1)") {
+    using claim_list = std::vector<extra_claim>;
+    for (const claim_list& odd : {claim_list{{"a\xFF", "x"}, {"a\xFE", "y"}}, claim_list{{"a", "x\xFF"}},
+                                  claim_list{{"a\xFF", true}}, claim_list{extra_claim::from_json("a", "[\"\xFF\"]")}})
+        for (const bool in_id_token : {false, true}) {
+            const claims_hook hook = [&](const mint_order&) -> result<extra_claims, outage> {
+                extra_claims extra;
+                (in_id_token ? extra.id_token : extra.access_token) = odd;
+                return extra;
+            };
+            auto issuer = regrant::jwt_issuer<fake_signer, claims_hook>::make(page_settings(), fake_signer{}, hook);
+            const auto tokens = issuer->mint(situation().order());
+            REQUIRE_FALSE(tokens);
+            CHECK(tokens.error().detail.find("UTF-8") != std::string::npos);
+        }
+    // A row of another program's may hold anything.
+    for (const bool is_subject : {true, false}) {
+        const situation when{.login = {{}, {"TENANT_CLIENT_ID", is_subject ? "a\xFF" : "alice", "openid",
+                                            is_subject ? "" : "https://\xFF"}}};
+        auto issuer = regrant::jwt_issuer<fake_signer>::make(rfc9068_settings(), fake_signer{});
+        CHECK_FALSE(issuer->mint(when.order()));
+    }
+    situation when;
+    when.nonce = "n\xFF";
+    auto issuer = regrant::jwt_issuer<fake_signer>::make(page_settings(), fake_signer{});
+    CHECK_FALSE(issuer->mint(when.order()));
 }
 
 TEST_CASE("a custom claim is not given twice (R98, 7519 4)") {
@@ -382,4 +410,6 @@ TEST_CASE("settings that make no sense are refused when the issuer is made (R89-
     CHECK_FALSE(made_from({.issuer = "https://a", .backdate = std::chrono::seconds::max()}));
     CHECK_FALSE(made_from({.issuer = "https://a", .profile = token_profile::rfc9068}));
     CHECK_FALSE(made_from({.issuer = "https://a", .at_hash = access_token_hash::on}));
+    CHECK_FALSE(made_from({.issuer = "https://\xFF"}));
+    CHECK_FALSE(made_from({.issuer = "https://a", .profile = token_profile::rfc9068, .audience = "\xFF"}));
 }

@@ -74,7 +74,7 @@ TEST_CASE("text that is not one JSON value is refused by its name, and throws no
 
 TEST_CASE("numbers and text keep to the grammar (8259 6, 7)") {
     for (const std::string_view json :
-         {"01"sv, "-01"sv, "1."sv, "1.e2"sv, ".5"sv, "-"sv, "1e"sv, "0x10"sv, "1e+"sv, "--1"sv, "[00]"sv, "\"\t\""sv}) {
+         {"01"sv, "-01"sv, "1."sv, "1.e2"sv, ".5"sv, "-"sv, "1e"sv, "0x10"sv, "1e+"sv, "--1"sv, "[00]"sv, "\"\t\""sv, "[\"\\\"\",01]"sv, "[\"\\\\\",01]"sv}) {
         CAPTURE(json);
         CHECK_FALSE(parse_claim("number", json));
     }

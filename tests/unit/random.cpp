@@ -4,11 +4,16 @@
 
 #include <doctest/doctest.h>
 
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstddef>
 #include <set>
 #include <span>
@@ -87,6 +92,86 @@ TEST_CASE("blocks are given out once, in each thread and in a forked child too (
     CHECK(regrant::block_random().fill(many));
     CHECK(std::count(many.begin(), many.end(), std::byte{}) < 100);
 }
+
+#if defined(__linux__)
+TEST_CASE("a child with its parent's process id draws other bytes, in its new threads too (R35, R104)") {
+    using drawn = std::array<std::byte, 32>;
+    static constexpr std::size_t draws = 200; // more than a block holds
+    // Reseeding one of OpenSSL's generators reseeds the others later, so each must be the first once.
+    bool is_private_first = false;
+    SUBCASE("the public generator first") {}
+    SUBCASE("the private generator first") { is_private_first = true; }
+    // What one process draws, of both sources and in a thread that is new.
+    const auto draw = [&](std::array<drawn, 3 * draws>& all) {
+        std::size_t at = 0;
+        const auto fill = [&](const auto& source) {
+            for (std::size_t i = 0; i != draws; ++i)
+                if (!source.fill(all[at++])) ::_exit(3);
+        };
+        if (is_private_first) fill(regrant::system_random());
+        fill(regrant::block_random());
+        if (!is_private_first) fill(regrant::system_random());
+        std::thread([&] { fill(regrant::block_random()); }).join();
+    };
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    const auto send = [&](pid_t id) {
+        std::array<drawn, 3 * draws> all{};
+        draw(all);
+        const auto bytes = std::as_bytes(std::span(all));
+        std::size_t sent = 0;
+        bool is_sent = ::write(ends[1], &id, sizeof id) == sizeof id;
+        while (is_sent && sent != bytes.size()) {
+            const auto more = ::write(ends[1], bytes.data() + sent, bytes.size() - sent);
+            is_sent = more > 0;
+            sent += is_sent ? static_cast<std::size_t>(more) : 0;
+        }
+        ::_exit(is_sent ? 0 : 1);
+    };
+    // In a PID namespace the first process has the id 1; so has its own child in another namespace.
+    const pid_t outer = ::fork();
+    if (outer == 0) {
+        if (::unshare(CLONE_NEWPID) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) ::_exit(2);
+        const pid_t parent = ::fork();
+        if (parent == 0) {
+            std::array<drawn, 2> before{};
+            if (!regrant::block_random().fill(before[0]) || !regrant::system_random().fill(before[1])) ::_exit(3);
+            // Not by way of unshare: behind that the parent could start no thread.
+            const auto child = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0));
+            if (child == 0) send(::getpid());
+            int end = 0;
+            if (child < 0 || ::waitpid(child, &end, 0) != child || end != 0) ::_exit(4);
+            send(::getpid());
+        }
+        int end = 0;
+        if (parent < 0 || ::waitpid(parent, &end, 0) != parent || !WIFEXITED(end)) ::_exit(4);
+        ::_exit(WEXITSTATUS(end));
+    }
+    REQUIRE(outer > 0);
+    ::close(ends[1]);
+    std::string text;
+    std::array<char, 4096> piece{};
+    for (ssize_t size = 0; (size = ::read(ends[0], piece.data(), piece.size())) > 0;)
+        text.append(piece.data(), static_cast<std::size_t>(size));
+    ::close(ends[0]);
+    int end = 0;
+    REQUIRE(::waitpid(outer, &end, 0) == outer);
+    REQUIRE(WIFEXITED(end));
+    if (WEXITSTATUS(end) == 2) {
+        MESSAGE("skipped: this machine lets no process make a PID namespace");
+        return;
+    }
+    REQUIRE(WEXITSTATUS(end) == 0);
+    constexpr std::size_t one = sizeof(pid_t) + 3 * draws * sizeof(drawn);
+    REQUIRE(text.size() == 2 * one);
+    CHECK(text.substr(0, sizeof(pid_t)) == text.substr(one, sizeof(pid_t)));
+    std::set<std::string> seen;
+    for (const std::size_t process : {std::size_t{0}, one})
+        for (std::size_t i = 0; i != 3 * draws; ++i)
+            seen.insert(text.substr(process + sizeof(pid_t) + i * sizeof(drawn), sizeof(drawn)));
+    CHECK(seen.size() == 6 * draws);
+}
+#endif
 
 TEST_CASE("a random UUID has version 4 and variant 10 whatever the bytes (R104, 9562 5.4)") {
     struct {

@@ -9,6 +9,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/ui.h>
@@ -262,6 +263,55 @@ TEST_CASE("a key under 2048 bits is refused when it is loaded (R97, 7518 3.3)") 
         check_refused(signing_key::from_pem(pkcs8_pem(small.get())), std::to_string(bits));
         check_refused(signing_key::from_der(bytes_of_text(pkcs1_der(small.get()))), std::to_string(bits));
     }
+}
+
+TEST_CASE("a public exponent that is even, under 65537 or over 64 bits is refused, as PEM and DER (R97, R129, 8017 3.1)") {
+    const key_ptr good = rfc7515::key();
+    // Of the exponent 1 the private one is 1: such a key signs, and verifies what it signed.
+    const auto with_exponent = [&](std::string_view hexadecimal) {
+        BIGNUM* exponent = nullptr;
+        REQUIRE(BN_hex2bn(&exponent, std::string(hexadecimal).c_str()) != 0);
+        OSSL_PARAM_BLD* parts = OSSL_PARAM_BLD_new();
+        std::vector<BIGNUM*> numbers{exponent};
+        for (const char* name : {"n", "rsa-factor1", "rsa-factor2", "rsa-coefficient1"}) {
+            BIGNUM* number = nullptr;
+            REQUIRE(EVP_PKEY_get_bn_param(good.get(), name, &number) == 1);
+            OSSL_PARAM_BLD_push_BN(parts, name, number);
+            numbers.push_back(number);
+        }
+        for (const char* name : {"e", "d", "rsa-exponent1", "rsa-exponent2"})
+            OSSL_PARAM_BLD_push_BN(parts, name, exponent);
+        OSSL_PARAM* params = OSSL_PARAM_BLD_to_param(parts);
+        EVP_PKEY_CTX* context = EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr);
+        EVP_PKEY* made = nullptr;
+        EVP_PKEY_fromdata_init(context);
+        EVP_PKEY_fromdata(context, &made, EVP_PKEY_KEYPAIR, params);
+        EVP_PKEY_CTX_free(context);
+        OSSL_PARAM_free(params);
+        OSSL_PARAM_BLD_free(parts);
+        for (BIGNUM* number : numbers) BN_free(number);
+        REQUIRE(made != nullptr);
+        return key_ptr(made);
+    };
+    for (const std::string_view exponent : {"1", "3", "11", "FFFF", "10000", "10002", "10000000000000001"}) {
+        CAPTURE(exponent);
+        const key_ptr key = with_exponent(exponent);
+        check_refused(signing_key::from_pem(pkcs8_pem(key.get())), "exponent");
+        check_refused(signing_key::from_der(bytes_of_text(pkcs8_der(key.get()))), "exponent");
+    }
+    using regrant::detail::is_safe_rsa_exponent;
+    using namespace std::string_view_literals;
+    for (const std::string_view safe : {"\x01\x00\x01"sv, "\0\0\x01\x00\x01"sv, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"sv})
+        CHECK(is_safe_rsa_exponent(safe));
+    for (const std::string_view unsafe : {""sv, "\0"sv, "\x01"sv, "\x01\x00\x00"sv, "\xFF\xFF"sv,
+                                          "\x01\x00\x00\x00\x00\x00\x00\x00\x01"sv})
+        CHECK_FALSE(is_safe_rsa_exponent(unsafe));
+}
+
+TEST_CASE("a key id that is not UTF-8 is refused, for no header could carry it (R97, 7515 2)") {
+    const std::string pem = pkcs8_pem(rfc7515::key().get());
+    CHECK(signing_key::from_pem(pem, "k\xC3\xA4y"));
+    check_refused(signing_key::from_pem(pem, "k\xE4y"), "UTF-8");
 }
 
 TEST_CASE("a key that is not RSA is refused (R97)") {

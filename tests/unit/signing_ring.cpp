@@ -87,6 +87,20 @@ TEST_CASE("a key that nobody could have seen in time is not added (R102)") {
     CHECK_FALSE(ring->add(key(3), now + 2h, now));
 }
 
+TEST_CASE("keys may be added in any order; each signs from its own time on (R102)") {
+    auto ring = *signing_ring::make(key(1), times);
+    REQUIRE(ring.add(key(3), now + 20h, now));
+    REQUIRE(ring.add(key(2), now + 10h, now));
+    CHECK(signing(ring, now + 10h - 1ms) == "key 1");
+    CHECK(signing(ring, now + 10h) == "key 2");
+    CHECK(signing(ring, now + 20h) == "key 3");
+    // A stolen key is replaced at once, though others are to come.
+    REQUIRE(ring.replace_at_once(key(4), now + 5h));
+    CHECK(signing(ring, now + 5h) == "key 4");
+    CHECK(signing(ring, now + 10h) == "key 2");
+    CHECK(ring.schedule(now + 5h).back().key.key_id() == "key 3");
+}
+
 TEST_CASE("a key in reserve, which never signs, leaves the one that does in the set, and none signs unseen (R102, R99)") {
     auto ring = signing_ring::make(key(1), times);
     REQUIRE(ring);
@@ -208,6 +222,12 @@ TEST_CASE("an issuer refuses a ring that forgets a key while its tokens live (R1
     const auto issuer_over = [](rollover_times kept) {
         return jwt_issuer<signing_ring>::make({"https://id.example"}, *signing_ring::make(key(1), kept));
     };
+    const auto with_long_access_tokens = [](rollover_times kept) {
+        return jwt_issuer<signing_ring>::make({.issuer = "https://id.example", .access_lifetime = 2h},
+                                              *signing_ring::make(key(1), kept));
+    };
+    CHECK(with_long_access_tokens({1h, 2h}));
+    CHECK_FALSE(with_long_access_tokens({1h, 2h - 1s}));
     CHECK(issuer_over({1h, 30min})); // an id_token's 1800 s
     CHECK_FALSE(issuer_over({1h, 30min - 1s}));
     CHECK_FALSE(issuer_over({1h, 5min - 1s})); // an access token's 300 s

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cpp20.hpp"
+#include "process.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -15,9 +16,11 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -136,16 +139,29 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
     return true;
 }
 
+/// Has a thread's generator drawn on fresh entropy before its first use in a process. OpenSSL 3.0 knows a forked child
+/// by its process id alone, so one with its parent's id (see `fork_stamp`) would draw what its parent draws.
+/// \tparam Generator  gives the thread's own generator; those that it is seeded from are reseeded with it
+template <EVP_RAND_CTX* (*Generator)(OSSL_LIB_CTX*)> bool is_seeded_here() noexcept {
+    thread_local std::uint64_t seeded_in = 0;
+    const std::uint64_t process = fork_stamp::get();
+    if (seeded_in == process) return true;
+    EVP_RAND_CTX* const generator = Generator(nullptr);
+    if (generator == nullptr || EVP_RAND_reseed(generator, 1, nullptr, 0, nullptr, 0) != 1) return false;
+    seeded_in = process;
+    return true;
+}
+
 /// For what nobody may guess.
 inline bool random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return RAND_priv_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
+    return is_seeded_here<RAND_get0_private>() && RAND_priv_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// For what may be seen, from a generator of its own.
 inline bool public_random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return RAND_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
+    return is_seeded_here<RAND_get0_public>() && RAND_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// HMAC-SHA256 under one key. The keyed state is made once and copied for each thread.
@@ -182,6 +198,16 @@ private:
     mac_context_ptr keyed_;
     spare_contexts<mac_context_ptr> contexts_;
 };
+
+/// See `rsa_key::has_safe_exponent`.
+/// \param big_endian  the public exponent's bytes
+constexpr bool is_safe_rsa_exponent(std::string_view big_endian) noexcept {
+    big_endian.remove_prefix((std::min)(big_endian.find_first_not_of('\0'), big_endian.size()));
+    if (big_endian.empty() || big_endian.size() > 8) return false;
+    std::uint64_t value = 0;
+    for (const char byte : big_endian) value = value << 8 | static_cast<unsigned char>(byte);
+    return value >= 65537 && value % 2 == 1;
+}
 
 /// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
 class rsa_key {
@@ -226,6 +252,10 @@ public:
     /// \return the public modulus, big-endian, empty where OpenSSL fails
     std::string modulus() const { return number(OSSL_PKEY_PARAM_RSA_N); }
     std::string exponent() const { return number(OSSL_PKEY_PARAM_RSA_E); }
+    /// Whether the public exponent is odd, at least 65537 and at most 64 bits long. Under the exponent 1 a signature is
+    /// the padded hash itself, so anybody can write one; small ones have been the way into other schemes; a long one makes
+    /// each verification expensive (NIST FIPS 186-5 5.1, 5.4).
+    bool has_safe_exponent() const { return is_safe_rsa_exponent(exponent()); }
 
     /// \return the size of the signature in bytes, 0 where OpenSSL fails
     std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
