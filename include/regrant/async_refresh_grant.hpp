@@ -114,7 +114,7 @@ private:
         return none;
     }
 
-    static void note(decision& seen, const std::optional<opened_token>& opened) noexcept {
+    static void note(decision& seen, const token_opening& opened) noexcept {
         if (!opened) return;
         seen.row = opened->key;
         seen.generation = opened->lineage.generation;

@@ -277,7 +277,7 @@ private:
 
     task<http_reply> preflight(std::string_view origin) {
         const bool is_known = co_await is_anybodys(origin);
-        if (is_known) co_return preflight_reply(origin);
+        if (is_known) co_return preflight_reply(origin, settings_.replies);
         co_return http_reply{http_status::no_content};
     }
 

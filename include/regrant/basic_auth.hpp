@@ -30,14 +30,18 @@ namespace regrant::inline v0 {
 /// algorithm and used as the password."
 class basic_credentials {
 public:
+    /// Whether an Authorization header is of this scheme, be its credentials well-formed or not.
+    static constexpr bool is_scheme_of(std::string_view header) noexcept {
+        // RFC 9110 11.1: "a case-insensitive token"
+        return detail::equal_but_case(header.substr(0, header.find(' ')), "basic");
+    }
+
     /// \param header  the value of the Authorization header
     /// \par Errors
-    /// `reason::scheme_unknown`; `reason::credentials_malformed` for bad base64, no colon or an empty user (R24)
+    /// `reason::scheme_unknown`; `reason::credentials_malformed` for bad base64, no colon or an empty user
     static result<basic_credentials, reason> parse(std::string_view header) {
-        const std::string_view scheme = header.substr(0, header.find(' '));
-        // RFC 9110 11.1: "a case-insensitive token"
-        if (!detail::equal_but_case(scheme, "basic")) return unexpected(reason::scheme_unknown);
-        header.remove_prefix((std::min)(header.size(), header.find_first_not_of(' ', scheme.size())));
+        if (!is_scheme_of(header)) return unexpected(reason::scheme_unknown);
+        header.remove_prefix((std::min)(header.size(), header.find_first_not_of(' ', header.find(' '))));
 
         auto text = base64_decode(header);
         if (!text) return unexpected(reason::credentials_malformed);

@@ -151,16 +151,19 @@ private:
 /// Reads the credentials of a request.
 ///
 /// \param request  outlives the steps that follow
+/// An Authorization header of another scheme is no client authentication. It is ignored when the body names the client:
+/// browsers' interceptors add an old `Bearer` to any request.
 /// \par Errors
-/// `invalid_request` for two mechanisms at once (R16); `invalid_client` for none, or one that cannot be read
+/// `invalid_request` for two mechanisms at once; `invalid_client` for none, or one that cannot be read
 inline result<identifying_client, refusal> begin(const token_request& request, instant now) {
     const received_header& authorization = request.authorization();
     credentials sent;
     sent.peer = request.peer();
-    if (authorization.is_present()) {
-        // RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
-        if (authorization.is_repeated() || request.client_secret())
-            return unexpected(refusal{reason::two_mechanisms});
+    const bool is_basic = authorization.is_present() && basic_credentials::is_scheme_of(authorization.text());
+    // RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
+    if (authorization.is_repeated() || (is_basic && request.client_secret()))
+        return unexpected(refusal{reason::two_mechanisms});
+    if (is_basic || (authorization.is_present() && !request.client_id())) {
         sent.method = auth_method::client_secret_basic;
         auto basic = basic_credentials::parse(authorization.text());
         if (!basic) return sent.refused(basic.error());

@@ -259,6 +259,16 @@ public:
         return std::nullopt;
     }
 
+    /// Whether all names and values are ASCII.
+    bool is_ascii() const noexcept {
+        const auto is_plain = [](std::string_view text) {
+            return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+        };
+        for (const field each : fields())
+            if (!is_plain(each.name) || !is_plain(each.value)) return false;
+        return true;
+    }
+
     /// Whether any name but `repeatable` occurs twice, be its value empty or not.
     /// \par RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once"
     bool repeats_a_name(std::string_view repeatable = {}) const {

@@ -3,12 +3,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "detail/ascii.hpp"
 #include "error.hpp"
 #include "json_writer.hpp"
+#include "result.hpp"
 #include "token_response.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,12 +45,46 @@ enum class error_descriptions : std::uint8_t { off, on };
 /// Whether pages of other origins may call the endpoint (R115).
 enum class cross_origin : std::uint8_t { off, on };
 
+/// Request headers that pages of other origins may send beside those that every client may: `authorization`,
+/// `content-type` and `dpop`.
+///
+///     settings.replies.allowed_headers = *regrant::cors_headers::make({"traceparent", "x-requested-with"});
+///
+/// A browser that is told of a header that is not in the list does not send the request (Fetch 4.8).
+class cors_headers {
+public:
+    cors_headers() = default;
+
+    /// \param names  in any case
+    /// \par Errors
+    /// a name that is no header name (RFC 9110 5.6.2)
+    static result<cors_headers, setup_error> make(const std::vector<std::string_view>& names) {
+        cors_headers made;
+        for (const std::string_view name : names) {
+            std::string_view rest = name;
+            if (detail::take_token(rest).empty() || !rest.empty())
+                return unexpected(setup_error{"a request header that other origins may send is no header name"});
+            made.text_.append(", ");
+            std::transform(name.begin(), name.end(), std::back_inserter(made.text_), detail::lower);
+        }
+        return made;
+    }
+
+    /// The value of `Access-Control-Allow-Headers`.
+    const std::string& text() const noexcept { return text_; }
+
+private:
+    std::string text_ = "authorization, content-type, dpop";
+};
+
 /// How answers are dressed.
 struct reply_settings {
     /// What `WWW-Authenticate` names the protected space.
     std::string realm = "token endpoint";
     error_descriptions descriptions = error_descriptions::off;
     regrant::cross_origin cross_origin = regrant::cross_origin::off;
+    /// What a preflight is told.
+    cors_headers allowed_headers{};
 };
 
 namespace detail {
@@ -125,11 +163,11 @@ inline void expose_to(http_reply& reply, std::string_view origin) {
 }
 
 /// Answers a preflight from an origin that may call (Fetch 3.2.2, 4.8).
-inline http_reply preflight_reply(std::string_view origin) {
+inline http_reply preflight_reply(std::string_view origin, const reply_settings& settings = {}) {
     http_reply reply{http_status::no_content};
     reply.headers.push_back({"Access-Control-Allow-Origin", std::string(origin)});
     reply.headers.push_back({"Access-Control-Allow-Methods", "POST"});
-    reply.headers.push_back({"Access-Control-Allow-Headers", "authorization, content-type"});
+    reply.headers.push_back({"Access-Control-Allow-Headers", settings.allowed_headers.text()});
     reply.headers.push_back({"Access-Control-Max-Age", "600"});
     reply.headers.push_back({"Vary", "Origin"});
     return reply;

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "result.hpp"
 #include "secret.hpp"
 
 #include <array>
@@ -74,5 +75,15 @@ struct opened_token {
     regrant::lineage lineage;
     row_key key;
 };
+
+/// Why a text opens to nothing.
+enum class unopened : std::uint8_t {
+    /// This server never issued it.
+    not_ours,
+    /// It is formed like a token, by a key that is not in the ring. It may be forged, or the key may be lost.
+    key_unknown,
+};
+
+using token_opening = result<opened_token, unopened>;
 
 } // namespace regrant::inline v0

@@ -180,8 +180,7 @@ class opening_token : step<started> {
 public:
     using step::step;
     std::string_view ask() const noexcept { return so_far_.request->refresh_token; }
-    /// \param opened  nothing for a text that the server never issued
-    result<loading_grant, refusal> with(std::optional<opened_token> opened) &&;
+    result<loading_grant, refusal> with(const token_opening& opened) &&;
 };
 
 /// Asks for the family's row.
@@ -248,8 +247,10 @@ public:
     result<writing_generation, refusal> with(std::optional<grant> found) &&;
 };
 
-inline result<loading_grant, refusal> opening_token::with(std::optional<opened_token> opened) && {
-    if (!opened) return unexpected(refused(reason::token_not_ours));
+inline result<loading_grant, refusal> opening_token::with(const token_opening& opened) && {
+    if (!opened)
+        return unexpected(refused(opened.error() == unopened::key_unknown ? reason::token_key_unknown
+                                                                          : reason::token_not_ours));
     return result<loading_grant, refusal>(std::in_place, so_far_, *opened);
 }
 

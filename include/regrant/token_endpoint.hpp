@@ -264,7 +264,7 @@ private:
 
     http_reply preflight(std::string_view origin) {
         const bool is_known = is_anybodys(origin);
-        if (is_known) return preflight_reply(origin);
+        if (is_known) return preflight_reply(origin, settings_.replies);
         return http_reply{http_status::no_content};
     }
 

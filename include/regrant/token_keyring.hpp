@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,26 +80,27 @@ public:
 
     /// Opens a token without asking anyone: a forged one costs no store access (R39).
     ///
-    /// \return nothing for any text that no key of the ring sealed
+    /// \return why not, for any text that no key of the ring sealed
     /// \par Errors
     /// `outage` when OpenSSL fails
-    result<std::optional<opened_token>, outage> open(std::string_view token) const {
+    result<token_opening, outage> open(std::string_view token) const {
+        const auto nothing = [](unopened why) { return token_opening(unexpected(why)); };
         sealed_bytes bytes{};
-        if (!base64url_decode(token, bytes) || bytes[0] != version) return std::nullopt;
+        if (!base64url_decode(token, bytes) || bytes[0] != version) return nothing(unopened::not_ours);
         const ring_key* key = find(token_key_id{std::to_integer<std::uint8_t>(bytes[1])});
-        if (key == nullptr) return std::nullopt;
+        if (key == nullptr) return nothing(unopened::key_unknown);
         std::array<std::byte, mac_bytes> mac{};
         if (!authenticate(*key, bytes, mac)) return unexpected(outage{"HMAC-SHA256 failed"});
         const bool ours = same_bytes(mac, std::span(bytes).template last<mac_bytes>());
         // Of a forged token this is the right seal: it must not stay behind.
         wipe(mac.data(), mac.size());
-        if (!ours) return std::nullopt;
+        if (!ours) return nothing(unopened::not_ours);
 
         const lineage line = read(bytes);
         wipe(bytes.data(), bytes.size());
         auto key_of_row = row_key_of(line.family);
         if (!key_of_row) return unexpected(std::move(key_of_row).error());
-        return opened_token{line, *key_of_row};
+        return token_opening(opened_token{line, *key_of_row});
     }
 
     /// Where the store keeps a family.

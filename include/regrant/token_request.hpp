@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,18 +21,6 @@
 namespace regrant::inline v0 {
 
 namespace detail {
-
-/// Takes an RFC 9110 5.6.2 token off the front of a text; empty where none stands there.
-constexpr std::string_view take_token(std::string_view& text) noexcept {
-    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-    std::size_t size = 0;
-    while (size != text.size() && ((lower(text[size]) >= 'a' && lower(text[size]) <= 'z') ||
-                                   (text[size] >= '0' && text[size] <= '9') || marks.find(text[size]) != marks.npos))
-        ++size;
-    const std::string_view token = text.substr(0, size);
-    text.remove_prefix(size);
-    return token;
-}
 
 /// Takes an RFC 9110 5.6.4 quoted-string off the front of a text.
 /// \pre text starts with the quote
@@ -52,52 +41,59 @@ constexpr std::optional<bool> take_quoted_utf8(std::string_view& text) noexcept 
 
 } // namespace detail
 
-/// Whether a Content-Type names application/x-www-form-urlencoded, in UTF-8 if it names a charset at all.
+/// The charset that a form's media type names. UTF-8 is meant when it names none.
+enum class form_charset : std::uint8_t { utf8, other };
+
+/// Reads a Content-Type.
 ///
-/// \par RFC 9110 8.3.1: "The type and subtype tokens are case-insensitive" (R2, R3)
-constexpr bool is_form_media_type(std::string_view content_type) noexcept {
+/// \return the charset of a form; nothing for another media type, or text that is no media type
+/// \par RFC 9110 8.3.1: "The type and subtype tokens are case-insensitive"
+constexpr std::optional<form_charset> form_charset_of(std::string_view content_type) noexcept {
     // As nearly all clients write it.
-    if (content_type == "application/x-www-form-urlencoded") return true;
+    if (content_type == "application/x-www-form-urlencoded") return form_charset::utf8;
     const auto skip_blanks = [&] {
         content_type.remove_prefix((std::min)(content_type.find_first_not_of(" \t"), content_type.size()));
     };
     skip_blanks();
     const std::string_view type = detail::take_token(content_type);
-    if (!detail::equal_but_case(type, "application") || !content_type.starts_with('/')) return false;
+    if (!detail::equal_but_case(type, "application") || !content_type.starts_with('/')) return std::nullopt;
     content_type.remove_prefix(1);
-    if (!detail::equal_but_case(detail::take_token(content_type), "x-www-form-urlencoded")) return false;
+    if (!detail::equal_but_case(detail::take_token(content_type), "x-www-form-urlencoded")) return std::nullopt;
+    auto charset = form_charset::utf8;
     for (skip_blanks(); !content_type.empty(); skip_blanks()) {
-        if (!content_type.starts_with(';')) return false;
+        if (!content_type.starts_with(';')) return std::nullopt;
         content_type.remove_prefix(1);
         skip_blanks();
         // RFC 9110 5.6.6: parameters = *( OWS ";" OWS [ parameter ] )
         if (content_type.empty() || content_type.starts_with(';')) continue;
         const std::string_view name = detail::take_token(content_type);
         // It has no whitespace around "=".
-        if (name.empty() || !content_type.starts_with('=')) return false;
+        if (name.empty() || !content_type.starts_with('=')) return std::nullopt;
         content_type.remove_prefix(1);
         bool is_utf8 = false;
         if (content_type.starts_with('"')) {
             const auto quoted = detail::take_quoted_utf8(content_type);
-            if (!quoted) return false;
+            if (!quoted) return std::nullopt;
             is_utf8 = *quoted;
         } else {
             const std::string_view value = detail::take_token(content_type);
-            if (value.empty()) return false;
+            if (value.empty()) return std::nullopt;
             is_utf8 = detail::equal_but_case(value, "utf-8");
         }
-        if (detail::equal_but_case(name, "charset") && !is_utf8) return false;
+        if (detail::equal_but_case(name, "charset") && !is_utf8) charset = form_charset::other;
     }
-    return true;
+    return charset;
 }
 
 /// How a form that cannot be read is refused.
-constexpr reason reason_of(form_error error) noexcept {
+/// \param charset  what the request said the form is written in
+constexpr reason reason_of(form_error error, form_charset charset = form_charset::utf8) noexcept {
     switch (error) {
     case form_error::too_large: return reason::body_too_large;
     case form_error::too_many_fields: return reason::too_many_fields;
     case form_error::malformed_escape: return reason::malformed_escape;
-    case form_error::invalid_utf8: return reason::invalid_utf8;
+    case form_error::invalid_utf8:
+        return charset == form_charset::utf8 ? reason::invalid_utf8 : reason::charset_not_utf8;
     case form_error::nul_byte: break;
     }
     return reason::nul_byte;
@@ -115,10 +111,13 @@ public:
     static result<token_request, refusal> parse(http_request&& request, form_limits limits = {}) {
         // RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         if (request.method != "POST") return refused(reason::method_not_post);
-        if (request.content_type.differs() || !is_form_media_type(request.content_type.text()))
-            return refused(reason::media_type_not_form);
+        const auto charset = form_charset_of(request.content_type.text());
+        if (request.content_type.differs() || !charset) return refused(reason::media_type_not_form);
         auto parsed = form::parse(std::move(request.body), limits);
-        if (!parsed) return refused(reason_of(parsed.error()));
+        if (!parsed) return refused(reason_of(parsed.error(), *charset));
+        // RFC 6749 Appendix B: "encoded using the "application/x-www-form-urlencoded" ... with a character encoding of
+        // UTF-8". ASCII means the same in the charsets that clients name instead.
+        if (*charset == form_charset::other && !parsed->is_ascii()) return refused(reason::charset_not_utf8);
         // RFC 8707 2: "Multiple resource parameters MAY be used"; no other name may occur twice (R7).
         if (parsed->repeats_a_name("resource")) return refused(reason::parameter_repeated);
         if (has_secret(request.query.reveal())) return refused(reason::secret_in_query);

@@ -66,7 +66,7 @@ private:
         void begin(regrant::http_request request) {
             origin = regrant::secret(request.origin.text());
             if (host.settings.replies.cross_origin == regrant::cross_origin::on && request.is_preflight())
-                return done(is_anybodys() ? regrant::preflight_reply(origin.reveal())
+                return done(is_anybodys() ? regrant::preflight_reply(origin.reveal(), host.settings.replies)
                                           : regrant::http_reply{regrant::http_status::no_content});
             is_head = request.method == "HEAD";
             guarded([&] {

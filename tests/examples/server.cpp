@@ -69,7 +69,7 @@ struct watching_hooks {
 // --- what the example adds to the token endpoint: a stand-in for the login that a real host has ---
 
 result<regrant::form, refusal> demo_form(http_request request) {
-    if (!regrant::is_form_media_type(request.content_type.text()))
+    if (!regrant::form_charset_of(request.content_type.text()))
         return unexpected(refusal{reason::media_type_not_form});
     auto form = regrant::form::parse(std::move(request.body));
     if (!form && form.error() == regrant::form_error::too_large) return unexpected(refusal{reason::body_too_large});

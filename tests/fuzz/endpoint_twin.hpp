@@ -179,7 +179,7 @@ private:
         same<std::string>("exposed headers", readable && !preflight ? "WWW-Authenticate, Retry-After" : "",
                           take_header("Access-Control-Expose-Headers"));
         same<std::string>("allowed methods", preflight ? "POST" : "", take_header("Access-Control-Allow-Methods"));
-        same<std::string>("allowed headers", preflight ? "authorization, content-type" : "",
+        same<std::string>("allowed headers", preflight ? "authorization, content-type, dpop" : "",
                           take_header("Access-Control-Allow-Headers"));
         take_header("Access-Control-Max-Age");
         if (!headers.empty()) differs("a header nobody asked for: " + headers.begin()->first);

@@ -121,14 +121,20 @@ private:
             return refuse(405, "invalid_request");
         }
         const words types = asked.values("content-type"); // R2, R3
-        if (types.empty() || !plain::is_form_media_type(types.front()) || types != words(types.size(), types.front()))
-            return refuse(415, "invalid_request");
+        const auto charset = types.empty() ? std::nullopt : plain::form_charset_of(types.front());
+        if (!charset || types != words(types.size(), types.front())) return refuse(415, "invalid_request");
         if (asked.body.size() > rules.body_bytes || plain::form_pieces(asked.body).size() > rules.fields) // R9
             return refuse(413, "invalid_request");
         for (const plain::field& each : query_fields(asked.query)) // R8
             if (each.name == "client_secret" || each.name == "refresh_token" || each.name == "client_assertion")
                 return refuse(400, "invalid_request");
         const plain::form form = plain::form_parse(asked.body); // R4
+        if (*charset != "utf-8" && !form.faults.escape && !form.faults.nul) { // R3
+            bool is_ascii = !form.faults.utf8;
+            for (const plain::field& each : form.fields)
+                for (const char c : each.name + each.value) is_ascii = is_ascii && static_cast<unsigned char>(c) < 0x80;
+            if (!is_ascii) return refuse(415, "invalid_request");
+        }
         if (form.faults.any()) return refuse(400, "invalid_request");
         for (std::size_t i = 0; i < form.fields.size(); ++i) // R7
             for (std::size_t k = 0; k < i; ++k)
@@ -180,12 +186,15 @@ private:
         const words authorizations = asked.values("authorization");
         const bool names_itself = sent.count("client_id") != 0;
         const bool sends_secret = sent.count("client_secret") != 0;
+        // R24: another scheme is ignored where the body names the client.
+        const bool sends_basic = authorizations.size() == 1 &&
+                                 plain::lower(authorizations.front().substr(0, authorizations.front().find(' '))) == "basic";
         bool good = false;
-        if (authorizations.size() > 1 || (authorizations.size() == 1 && sends_secret)) { // R16
+        if (authorizations.size() > 1 || (sends_basic && sends_secret)) { // R16
             refuse(400, "invalid_request");
             return false;
         }
-        if (authorizations.size() == 1) {
+        if (sends_basic || (authorizations.size() == 1 && !names_itself)) {
             made_.challenge = true;
             const auto basic = plain::basic_parse(authorizations.front()); // R24
             if (!basic) return unauthenticated(), false;

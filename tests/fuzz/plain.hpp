@@ -227,21 +227,22 @@ inline std::string trimmed(std::string text) {
     return text;
 }
 
-/// RFC 9110 8.3.1: whether this is a form in UTF-8 (R2, R3).
+/// RFC 9110 8.3.1: the charset of a form, "utf-8" where none is named; nothing for another media type (R2, R3).
 ///
 ///     media-type = type "/" subtype *( OWS ";" OWS [ token "=" ( token / quoted-string ) ] )
-inline bool is_form_media_type(const std::string& text) {
+inline std::optional<std::string> form_charset_of(const std::string& text) {
     const std::size_t end = text.find(';');
-    if (lower(trimmed(text.substr(0, end))) != "application/x-www-form-urlencoded") return false;
+    if (lower(trimmed(text.substr(0, end))) != "application/x-www-form-urlencoded") return std::nullopt;
     std::string rest = end == std::string::npos ? "" : text.substr(end);
+    std::string charset = "utf-8";
     while (!rest.empty()) {
         // It starts with the semicolon.
         rest = trimmed(rest.substr(1));
         if (rest.empty() || rest.front() == ';') continue;
         const std::size_t equals = rest.find_first_of("=;");
-        if (equals == std::string::npos || rest[equals] != '=') return false;
+        if (equals == std::string::npos || rest[equals] != '=') return std::nullopt;
         const std::string name = rest.substr(0, equals);
-        if (!is_token_text(name)) return false;
+        if (!is_token_text(name)) return std::nullopt;
         rest.erase(0, equals + 1);
         std::string value;
         if (rest.starts_with('"')) {
@@ -250,17 +251,17 @@ inline bool is_form_media_type(const std::string& text) {
                 if (rest[i] == '\\') ++i;
                 if (i < rest.size()) value += rest[i];
             }
-            if (i >= rest.size()) return false;
+            if (i >= rest.size()) return std::nullopt;
             rest = trimmed(rest.substr(i + 1));
         } else {
             value = trimmed(rest.substr(0, rest.find(';')));
-            if (!is_token_text(value)) return false;
+            if (!is_token_text(value)) return std::nullopt;
             rest.erase(0, std::min(rest.find(';'), rest.size()));
         }
-        if (!rest.empty() && rest.front() != ';') return false;
-        if (lower(name) == "charset" && lower(value) != "utf-8") return false;
+        if (!rest.empty() && rest.front() != ';') return std::nullopt;
+        if (lower(name) == "charset" && (charset == "utf-8" || lower(value) != "utf-8")) charset = lower(value);
     }
-    return true;
+    return charset;
 }
 
 } // namespace plain

@@ -158,7 +158,7 @@ MUTANTS = [
     ("any method is a POST", "token_request", "R1", WIRE,
      ('if (request.method != "POST") return', "if (false) return")),
     ("any media type is a form", "token_request", "R2", WIRE,
-     ("if (request.content_type.differs() || !is_form_media_type(request.content_type.text()))", "if (false)")),
+     ("if (request.content_type.differs() || !charset) return", "if (false) return")),
     ("a repeated name takes the first value", "token_request", "R7", WIRE,
      ('if (parsed->repeats_a_name("resource")) return', "if (false) return")),
     ("resource may not repeat", "token_request", "R7", WIRE,

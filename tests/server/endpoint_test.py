@@ -323,7 +323,7 @@ def browsers(server):
     check("a preflight from a registered origin gets 204 and may send a form (R115, R116)",
           reply.status == 204 and reply.body == b"" and reply.header("Access-Control-Allow-Origin") == "https://app.example"
           and reply.header("Access-Control-Allow-Methods") == "POST" and reply.header("Vary") == "Origin"
-          and reply.header("Access-Control-Allow-Headers") == "authorization, content-type", reply)
+          and reply.header("Access-Control-Allow-Headers") == "authorization, content-type, dpop", reply)
     reply = server.request("OPTIONS", "/oauth2/token", headers={"Origin": "https://evil.example", **ask})
     check("one from elsewhere gets 204 without CORS headers (R115)",
           reply.status == 204 and not reply.header("Access-Control-Allow-Origin"), reply)

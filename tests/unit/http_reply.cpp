@@ -122,9 +122,22 @@ TEST_CASE("a preflight is answered without a body (R116, Fetch 3.2.2)") {
     CHECK(reply.body.empty());
     CHECK(reply.header("Access-Control-Allow-Origin") == "https://app.example");
     CHECK(reply.header("Access-Control-Allow-Methods") == "POST");
-    CHECK(reply.header("Access-Control-Allow-Headers") == "authorization, content-type");
+    CHECK(reply.header("Access-Control-Allow-Headers") == "authorization, content-type, dpop");
     CHECK(reply.header("Vary") == "Origin");
     CHECK(reply.header("Content-Type").empty());
+}
+
+TEST_CASE("a preflight allows the headers that the host's settings add (R116, Fetch 4.8)") {
+    regrant::reply_settings settings;
+    settings.allowed_headers = *regrant::cors_headers::make({"traceparent", "X-Requested-With"});
+    CHECK(regrant::preflight_reply("https://app.example", settings).header("Access-Control-Allow-Headers") ==
+          "authorization, content-type, dpop, traceparent, x-requested-with");
+    CHECK(regrant::cors_headers::make({})->text() == regrant::cors_headers().text());
+    for (const std::string_view odd : {"", "a b", "a,b", "a:", "a\r\nSet-Cookie: x", "a ", "\xFF"}) {
+        const auto made = regrant::cors_headers::make({"traceparent", odd});
+        REQUIRE_FALSE(made);
+        CHECK_FALSE(made.error().message.empty());
+    }
 }
 
 TEST_CASE("a public document may be read by every page and kept a while (R114, RFC 8414 3)") {

@@ -30,7 +30,7 @@ template <class Step, class Answer> using after = decltype(std::declval<Step>().
 static_assert(std::is_same_v<decltype(begin(std::declval<const refresh_request&>(), std::declval<const policy&>(),
                                             instant())),
                              result<opening_token, refusal>>);
-static_assert(std::is_same_v<after<opening_token, std::optional<opened_token>>, result<loading_grant, refusal>>);
+static_assert(std::is_same_v<after<opening_token, token_opening>, result<loading_grant, refusal>>);
 static_assert(std::is_same_v<after<loading_grant, std::optional<grant>>,
                              std::variant<checking_account, revoking_family, refusal>>);
 static_assert(std::is_same_v<after<revoking_family, family_revoked>, refusal>);
@@ -49,7 +49,7 @@ template <class Step, class Answer>
 constexpr bool is_taken_once = !can_stay<Step, Answer> && !can_stay<const Step, Answer> &&
                                !std::is_copy_constructible_v<Step> && std::is_move_constructible_v<Step>;
 
-static_assert(is_taken_once<opening_token, std::optional<opened_token>>);
+static_assert(is_taken_once<opening_token, token_opening>);
 static_assert(is_taken_once<loading_grant, std::optional<grant>>);
 static_assert(is_taken_once<revoking_family, family_revoked>);
 static_assert(is_taken_once<checking_account, account_standing>);

@@ -126,7 +126,7 @@ TEST_CASE("what is refused costs as little as can be and writes nothing (R32-R34
              const auto foreign = flow::ring({2}).seal({b.family, number(4)});
              return b.refresh(foreign->reveal());
          },
-         reason::token_not_ours, {}},
+         reason::token_key_unknown, {}},
         {"a family the store does not know",
          [](bench& b) {
              const auto unknown = b.ring.seal({flow::family_of(std::byte{7}), number(4)});

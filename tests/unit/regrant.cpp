@@ -19,7 +19,7 @@ TEST_CASE("the roof brings every part") {
     CHECK(!to_json(token_response{}).empty());
     CHECK(query_of("/?a") == "a");
     CHECK(to_reply(refusal{reason::replayed}).status == http_status::bad_request);
-    CHECK(is_form_media_type("application/x-www-form-urlencoded"));
+    CHECK(form_charset_of("application/x-www-form-urlencoded") == form_charset::utf8);
     CHECK(sha256("abc").has_value());
     system_random random;
     CHECK(random_uuid(random)->text().size() == 36);

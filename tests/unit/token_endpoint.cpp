@@ -102,6 +102,11 @@ const std::vector<bad_request_row>& refusals() {
          reason::method_not_post},
         {"R2", [](server& s) { return s.send(with_media_type({"application/json"}, "{}")); }, unsupported_media_type,
          invalid_request, reason::media_type_not_form},
+        {"R3",
+         [](server& s) {
+             return s.send(with_media_type({"application/x-www-form-urlencoded;charset=latin1"}, "grant_type=%E9"));
+         },
+         unsupported_media_type, invalid_request, reason::charset_not_utf8},
         {"R9, size", [](server& s) { return s.send(post(std::string(16 * 1024 + 1, '&'))); }, content_too_large,
          invalid_request, reason::body_too_large},
         {"R9, fields",
@@ -166,6 +171,12 @@ const std::vector<bad_request_row>& refusals() {
          unauthorized_client, reason::grant_type_not_allowed},
         {"R13, R32", [](server& s) { return s.refresh("%01"); }, bad_request, invalid_grant,
          reason::token_not_ours},
+        {"R54, R249",
+         [](server& s) {
+             const auto foreign = flow::ring({9}).seal({flow::family_of(std::byte{1}), first_generation});
+             return s.refresh(foreign->reveal());
+         },
+         bad_request, invalid_grant, reason::token_key_unknown},
         {"R53, missing",
          [](server& s) {
              const auto unknown = s.ring.seal({flow::family_of(std::byte{0xEE}), first_generation});
@@ -546,8 +557,8 @@ TEST_CASE("the media type is a form's, in any case, in UTF-8 if it says (R2, R3,
         {{"application/x-www-form-urlencoded; Charset=\"utf-8\""}, true},
         {{"application/x-www-form-urlencoded ; charset=utf-8"}, true},
         {{"application/x-www-form-urlencoded", "application/x-www-form-urlencoded"}, true},
-        {{"application/x-www-form-urlencoded;charset=ISO-8859-1"}, false},
-        {{"application/x-www-form-urlencoded;charset=\"utf-16\""}, false},
+        {{"application/x-www-form-urlencoded;charset=ISO-8859-1"}, true}, // the form is ASCII
+        {{"application/x-www-form-urlencoded;charset=\"utf-16\""}, true},
         {{"application/x-www-form-urlencoded", "application/json"}, false},
         {{"application/x-www-form-urlencodedx"}, false},
         {{"application/x-www-form"}, false},
@@ -723,8 +734,8 @@ TEST_CASE("two mechanisms at once are an invalid request, the same name twice is
     };
     row rows[] = {
         {"header and secret", post(refresh_form(token, "&client_secret=a%2Bb%25c:d"), {{"Authorization", good}})},
-        {"header and secret of another scheme",
-         post(refresh_form(token, as_web), {{"Authorization", "Bearer abc"}})},
+        {"two headers of another scheme",
+         post(refresh_form(token, as_web), {{"Authorization", "Bearer abc"}, {"Authorization", "Bearer abc"}})},
         {"two headers", post(refresh_form(token), {{"Authorization", good}, {"authorization", good}})},
         {"another client_id", post(refresh_form(token, "&client_id=lenient"), {{"Authorization", good}})},
     };
@@ -737,6 +748,28 @@ TEST_CASE("two mechanisms at once are an invalid request, the same name twice is
         CHECK(s.log.empty());
     }
     CHECK(is_good(s.send(post(refresh_form(token, "&client_id=basic"), {{"Authorization", good}}))));
+}
+
+TEST_CASE("a stale header of another scheme disturbs no client that the body names (R16, R21, R24, 6749 2.3)") {
+    for (const std::string_view stale : {"Bearer abc", "bearer", "Negotiate YII=", "Basically x", ""}) {
+        CAPTURE(stale);
+        server s;
+        const auto send = [&](std::string_view token, std::string_view client) {
+            return s.send(post(refresh_form(token, client), {{"Authorization", std::string(stale)}}));
+        };
+        CHECK(is_good(send(s.log_in(), as_web)));
+        CHECK(is_good(send(s.log_in("spa"), as_spa)));
+        // It is no attempt to authenticate by the header, so there is no challenge.
+        const http_reply wrong = send("t", "&client_id=TENANT_CLIENT_ID&client_secret=x");
+        CHECK(wrong.status == bad_request);
+        CHECK(wrong.body == error_body("invalid_client"));
+        CHECK(times(wrong, "WWW-Authenticate") == 0);
+        // Where the body names nobody it is all there is.
+        const http_reply nobody = send("t", "");
+        CHECK(nobody.status == unauthorized);
+        CHECK(nobody.body == error_body("invalid_client"));
+        CHECK(times(nobody, "WWW-Authenticate") == 1);
+    }
 }
 
 TEST_CASE("a client uses the method it is registered for, and only that (R17, 6749 2.3.1, 7591 2)") {
@@ -1545,7 +1578,7 @@ TEST_CASE("token keys roll over: accepted everywhere first, then minted with, th
     CHECK(key_of(fresh) == 2);
     // A retry on a server that is not there yet: another text, but the same generation.
     const std::string again = successor_in(refresh(accepting, still_old));
-    CHECK(s.opened(again).lineage.generation == flow::ring({2}).open(fresh)->value().lineage.generation);
+    CHECK(s.opened(again).lineage.generation == (**flow::ring({2}).open(fresh)).lineage.generation);
 
     CHECK(refresh(before, fresh).body == error_body("invalid_grant"));
     const std::string newer = successor_in(refresh(accepting, fresh));
@@ -1784,7 +1817,7 @@ TEST_CASE("no error answer echoes what was sent (R73, R76)") {
     http_request named = post(refresh_form(token, as_web));
     named.method = mark;
     http_request typed = with_media_type({mark}, "");
-    http_request asked = post(refresh_form(token, as_web), {{"Authorization", mark + " x"}});
+    http_request asked = post(refresh_form(token, as_web), {{"Authorization", "Basic " + mark}});
     const http_reply replies[] = {s.send(std::move(named)),
                                   s.send(std::move(typed)),
                                   s.send(std::move(asked)),
@@ -1987,7 +2020,7 @@ TEST_CASE("a preflight from a registered origin may go on, another gets no word 
         CHECK(reply.body.empty());
         CHECK(reply.header("Access-Control-Allow-Origin") == origin);
         CHECK(reply.header("Access-Control-Allow-Methods").find("POST") != std::string_view::npos);
-        CHECK(reply.header("Access-Control-Allow-Headers") == "authorization, content-type");
+        CHECK(reply.header("Access-Control-Allow-Headers") == "authorization, content-type, dpop");
         CHECK(reply.header("Vary") == "Origin");
         CHECK(times(reply, "Access-Control-Allow-Credentials") == 0);
     }

@@ -51,7 +51,7 @@ std::string sealed(const token_keyring& with, const lineage& line) {
 std::optional<regrant::opened_token> opened(const token_keyring& with, std::string_view token) {
     auto open = with.open(token);
     REQUIRE(open);
-    return *open;
+    return *open ? std::optional(**open) : std::nullopt;
 }
 
 } // namespace
@@ -178,6 +178,24 @@ TEST_CASE("token keys roll over: accept the new one everywhere, mint with it, dr
     }
     CHECK_FALSE(opened(*before, new_token));
     CHECK_FALSE(opened(*after, old_token));
+}
+
+TEST_CASE("a token of a key that is not in the ring is told from a forged one: the key may be lost (R54, R249)") {
+    using regrant::unopened;
+    const auto keys = ring(key(1, 'a'), key(2, 'b'));
+    const auto why = [&](std::string_view token) {
+        const auto open = keys->open(token);
+        REQUIRE(open);
+        REQUIRE_FALSE(*open);
+        return open->error();
+    };
+    const std::string foreign = sealed(*ring(key(3, 'c')), {family(), generation{0}});
+    CHECK(why(foreign) == unopened::key_unknown);
+    CHECK(why(sealed(*ring(key(1, 'c')), {family(), generation{0}})) == unopened::not_ours);
+    CHECK(why(foreign.substr(1)) == unopened::not_ours);
+    CHECK(why(foreign + "A") == unopened::not_ours);
+    CHECK(why("B" + foreign.substr(1)) == unopened::not_ours); // another version
+    CHECK(why("") == unopened::not_ours);
 }
 
 TEST_CASE("a key of the same id and other bytes opens nothing (R39, R54)") {

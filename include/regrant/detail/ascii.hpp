@@ -1,4 +1,4 @@
-// regrant/detail/ascii.hpp - letters compared without regard to case or locale.
+// regrant/detail/ascii.hpp - the words of HTTP headers, compared without regard to case or locale.
 // floor 0
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -6,6 +6,7 @@
 #include "cpp20.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <string_view>
 
 namespace regrant::inline v0::detail {
@@ -15,6 +16,19 @@ constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cas
 constexpr bool equal_but_case(std::string_view one, std::string_view other) noexcept {
     return std::equal(one.begin(), one.end(), other.begin(), other.end(),
                       [](char a, char b) { return lower(a) == lower(b); });
+}
+
+/// Takes an RFC 9110 5.6.2 token off the front of a text.
+/// \return empty when the text does not start with one
+constexpr std::string_view take_token(std::string_view& text) noexcept {
+    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+    std::size_t size = 0;
+    while (size != text.size() && ((lower(text[size]) >= 'a' && lower(text[size]) <= 'z') ||
+                                   (text[size] >= '0' && text[size] <= '9') || marks.find(text[size]) != marks.npos))
+        ++size;
+    const std::string_view token = text.substr(0, size);
+    text.remove_prefix(size);
+    return token;
 }
 
 /// Whether a list as in `Connection: TE, close` has a word.

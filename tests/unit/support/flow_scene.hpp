@@ -89,7 +89,7 @@ public:
     way<regrant::refresh_flow::loading_grant> to_loading() {
         auto opening = to_opening();
         if (!opening) return stop(opening.error());
-        std::optional<regrant::opened_token> opened;
+        regrant::token_opening opened{regrant::unexpected(regrant::unopened::not_ours)};
         if (set_.is_sealed) opened = regrant::opened_token{{scene::family(), set_.presented}, row_key};
         return (*std::move(opening)).with(std::move(opened));
     }
