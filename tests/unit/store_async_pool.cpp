@@ -47,6 +47,7 @@ struct pool_scene {
         else co_await takes.async_wait(asio::use_awaitable);
         if (error) co_return unexpected(outage{error.message()});
         if (!works) co_return unexpected(outage{"nobody home"});
+        if (counted == limit) co_return unexpected(outage{"too many clients"});
         co_return std::make_unique<fake_connection>(*alive);
     }
     /// Borrows for a while and gives back whole.
@@ -72,6 +73,8 @@ struct pool_scene {
     }
 
     int counted = 0, tries = 0;
+    /// The server's own.
+    int limit = 1000;
     int* alive = &counted;
     bool works = true;
     std::chrono::milliseconds opening = 5ms;
@@ -131,6 +134,45 @@ TEST_CASE("an awaited pool that can open none says so at once, until one tries a
     CHECK(at.served == std::vector<int>{7});
 }
 
+TEST_CASE("an awaited pool that may not grow waits for a connection that serves (R241)") {
+    asio::io_context context;
+    pool_scene at(context, 8);
+    at.limit = 1;
+    for (int i = 0; i != 20; ++i) at.spawn(i, 1ms, std::chrono::milliseconds(1h));
+    context.run();
+    CHECK(at.failures.empty());
+    CHECK(at.served.size() == 20);
+    CHECK(at.counted == 1);
+}
+
+TEST_CASE("one broken awaited connection costs the idle ones that were not used since its call began (R242)") {
+    asio::io_context context;
+    pool_scene at(context, 3);
+    const auto fill = [&] {
+        for (int i = 0; i != 3; ++i) at.spawn(i, 5ms);
+        context.run();
+        context.restart();
+    };
+    fill();
+    CHECK(at.tries == 3);
+    const auto spoil = [&](bool has_answered) -> asio::awaitable<void> {
+        auto taken = co_await at.pool.take(fake_pool::clock::now() + 1h, fake_pool::clock::now() + 1h);
+        REQUIRE(taken.has_value());
+        if (has_answered) taken->close();
+    };
+    asio::co_spawn(at.strand, spoil(false), asio::detached);
+    context.run();
+    context.restart();
+    CHECK(at.counted == 0);
+    fill();
+    CHECK(at.tries == 6);
+    // A server that answers with an error is there.
+    asio::co_spawn(at.strand, spoil(true), asio::detached);
+    context.run();
+    context.restart();
+    CHECK(at.counted == 2);
+}
+
 TEST_CASE("a connection that is not kept, or has died, is closed, and whoever waits opens another") {
     asio::io_context context;
     pool_scene at(context, 1);
@@ -146,7 +188,7 @@ TEST_CASE("a connection that is not kept, or has died, is closed, and whoever wa
     CHECK(at.served == std::vector<int>{1});
     CHECK(at.tries == 2);
     CHECK(at.counted == 1);
-    at.pool.forget_idle();
+    at.pool.close_idle();
     CHECK(at.counted == 0);
 }
 

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,10 +21,14 @@
 
 namespace regrant::inline v0::detail {
 
-/// At most so many connections, opened when they are needed. A connection comes back only from a user who says that
-/// all went well; any other is closed, and a new one takes its place when it is next needed.
+/// At most `max` connections, opened when they are needed.
 ///
-/// Where none can be opened, callers are told so at once until the back-off is over, and then one of them tries.
+/// - A caller keeps a connection after a good call. Any other connection is closed when its lease ends. If it broke, the
+///   idle connections that have not been used since its call began are closed too: the network may have lost all of them.
+/// - A connection that cannot be opened is an outage only when no other one is open. Otherwise the server has a limit of
+///   its own, or is slow to let more in, and the caller waits for one of those that it serves.
+/// - After a failure nobody tries to open another one until the back-off is over; then one caller tries.
+///
 /// `Connection` has `bool still_open()`: whether it may be used again after some idle time.
 template <class Connection> class connection_pool {
 public:
@@ -33,6 +38,8 @@ public:
 
     static constexpr std::chrono::milliseconds shortest_back_off{20};
     static constexpr std::chrono::milliseconds longest_back_off{1000};
+    /// The same while other connections serve.
+    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
 
     /// A connection in somebody's hands. The pool outlives it.
     class lease {
@@ -41,26 +48,36 @@ public:
             : from_(&from), connection_(std::move(connection)) {}
         lease(lease&& other) noexcept
             : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
-              keep_(other.keep_) {}
+              begun_(other.begun_), ending_(other.ending_) {}
         lease& operator=(lease&&) = delete;
         ~lease() {
             if (from_ == nullptr) return;
-            if (!keep_) connection_.reset();
+            if (ending_ != ending::kept) connection_.reset();
+            if (ending_ == ending::broken) from_->close_unused_since(begun_);
             from_->take_back(std::move(connection_));
         }
 
+        Connection& operator*() const noexcept { return *connection_; }
         Connection* operator->() const noexcept { return connection_.get(); }
         /// The connection is as good as it was. \return true
-        bool keep() noexcept { return keep_ = true; }
+        bool keep() noexcept {
+            ending_ = ending::kept;
+            return true;
+        }
+        /// The server answered, so other connections are not in doubt, but this one is not used again.
+        void close() noexcept { ending_ = ending::closed; }
 
     private:
+        enum class ending : std::uint8_t { broken, closed, kept };
+
         connection_pool* from_;
         connection_ptr connection_;
-        bool keep_ = false;
+        clock::time_point begun_ = clock::now();
+        ending ending_ = ending::broken;
     };
 
-    /// \param most  at least 1
-    connection_pool(std::size_t most, opener open) : most_(most), opener_(std::move(open)) { idle_.reserve(most); }
+    /// \param max  at least 1
+    connection_pool(std::size_t max, opener open) : max_(max), opener_(std::move(open)) { idle_.reserve(max); }
     connection_pool(const connection_pool&) = delete;
     connection_pool& operator=(const connection_pool&) = delete;
 
@@ -68,36 +85,55 @@ public:
     /// \param until     when a connection of one's own must be open
     result<lease, outage> take(clock::time_point patience, clock::time_point until) {
         std::unique_lock lock(mutex_);
-        while (true) {
+        for (bool has_waited = false;; has_waited = true) {
+            const auto now = clock::now();
+            // Not even an idle one: without time for an answer it would be closed.
+            if (now >= until) return unexpected(outage{has_waited ? none_is_free() : "no time was left"});
             if (!idle_.empty()) {
                 // The last used: the others grow old and the server may end them.
-                connection_ptr last = std::move(idle_.back());
+                connection_ptr last = std::move(idle_.back().connection);
                 idle_.pop_back();
                 lock.unlock();
                 {
                     lease taken(*this, std::move(last));
                     if (taken->still_open()) return taken;
+                    taken.close();
                 }
                 lock.lock();
                 continue;
             }
-            const auto now = clock::now();
             const bool resting = failures_ != 0 && now < next_try_;
-            const bool has_room = open_ < most_ && (failures_ == 0 || !trying_);
-            if (has_room && !resting) return open_one(std::move(lock), until);
+            const bool has_room = open_ < max_ && (failures_ == 0 || !trying_);
+            if (has_room && !resting) {
+                // Others are in use and come back soon. A server that lets no more in may be silent about it, so part of the
+                // patience is left for them.
+                const bool is_first = open_ == 0;
+                auto opened = open_one(lock, is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                if (opened || open_ == 0) return opened;
+                continue;
+            }
             if (resting && open_ == 0) return unexpected(outage{last_failure_});
-            if (now >= patience) return unexpected(outage{"every connection was in use for too long"});
+            if (now >= patience) return unexpected(outage{none_is_free()});
             changed_.wait_until(lock, has_room ? (std::min)(patience, next_try_) : patience);
         }
     }
 
+    /// Closes what is idle, so that the next call resolves the server's name anew.
+    void close_idle() noexcept { close_unused_since(clock::time_point::max()); }
+
 private:
+    struct idle_connection {
+        connection_ptr connection;
+        clock::time_point since;
+    };
+
     /// A place in the pool, for a connection that is being opened.
     struct place {
         connection_pool& in;
+        std::unique_lock<std::mutex>& lock;
         std::optional<std::string> failure = "memory ran out";
         ~place() {
-            const std::lock_guard lock(in.mutex_);
+            lock.lock();
             in.trying_ = false;
             if (failure) in.note_failure(*std::move(failure));
             else in.failures_ = 0;
@@ -105,11 +141,12 @@ private:
         }
     };
 
-    result<lease, outage> open_one(std::unique_lock<std::mutex> lock, clock::time_point until) {
+    /// \param lock  is held before and after
+    result<lease, outage> open_one(std::unique_lock<std::mutex>& lock, clock::time_point until) {
         ++open_;
         trying_ = failures_ != 0;
         lock.unlock();
-        place taken{*this};
+        place taken{*this, lock};
         auto opened = opener_(until);
         if (!opened) {
             taken.failure = opened.error().detail;
@@ -123,23 +160,49 @@ private:
         --open_;
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
-        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);
+        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
+        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
         ++failures_;
     }
 
     void take_back(connection_ptr connection) noexcept {
         const std::lock_guard lock(mutex_);
         // There is room for it: `reserve` was for all of them.
-        if (connection) idle_.push_back(std::move(connection));
-        else --open_;
+        if (connection) idle_.push_back({std::move(connection), clock::now()});
+        else count_off();
         changed_.notify_one();
     }
 
-    const std::size_t most_;
+    void count_off() noexcept {
+        // With none left the back-off of growth is over: the next caller tries at once.
+        if (--open_ == 0) failures_ = 0;
+    }
+
+    /// Closes the idle connections that came back no later than `then`.
+    void close_unused_since(clock::time_point then) noexcept {
+        while (true) {
+            connection_ptr oldest; // closed outside of the lock
+            const std::lock_guard lock(mutex_);
+            // The one that was used last stands last.
+            if (idle_.empty() || idle_.front().since > then) return;
+            oldest = std::move(idle_.front().connection);
+            idle_.erase(idle_.begin());
+            count_off();
+            changed_.notify_one();
+        }
+    }
+
+    /// \pre the lock is held
+    std::string none_is_free() const {
+        constexpr const char* all_in_use = "every connection was in use for too long";
+        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
+    }
+
+    const std::size_t max_;
     const opener opener_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::vector<connection_ptr> idle_;
+    std::vector<idle_connection> idle_;
     /// Idle, lent, or being opened.
     std::size_t open_ = 0;
     /// How many attempts to open one have failed since the last that did not.

@@ -108,12 +108,14 @@ inline secret redis_command(std::initializer_list<std::string_view> words) {
     return redis_command(std::span(words.begin(), words.size()));
 }
 
-/// What is said first on each connection.
+/// What is said first on each connection: at least one command. A server that has no room for another client takes the
+/// connection and says so in answer to the first command, which must not be one that may have acted.
 inline std::vector<secret> redis_greeting(const redis_url& to) {
     std::vector<secret> all;
     if (to.password && to.user.empty()) all.push_back(redis_command({"AUTH", to.password->reveal()}));
     else if (to.password) all.push_back(redis_command({"AUTH", to.user, to.password->reveal()}));
     if (to.database != 0) all.push_back(redis_command({"SELECT", std::to_string(to.database)}));
+    if (all.empty()) all.push_back(redis_command({"PING"}));
     return all;
 }
 
@@ -163,7 +165,7 @@ public:
     void close() noexcept { context_.reset(); }
 
     /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
-    bool is_quiet() const noexcept {
+    bool still_open() const noexcept {
         char byte = 0;
         return is_open() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
                (errno == EAGAIN || errno == EWOULDBLOCK);

@@ -56,6 +56,10 @@ CREATE INDEX regrant_family_subject ON regrant_family (subject);
 CREATE INDEX regrant_family_expires_at ON regrant_family (expires_at);
 COMMIT)";
 
+/// Whether a failed statement was the victim of a deadlock or of a race, and so may be sent again (40P01, and 40001 where
+/// the server's default isolation is stronger than a statement of ours needs).
+constexpr bool was_rolled_back(std::string_view state) noexcept { return state == "40P01" || state == "40001"; }
+
 struct postgresql_query {
     const char* name;
     const char* sql;

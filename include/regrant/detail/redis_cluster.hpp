@@ -63,7 +63,7 @@ public:
                 return std::move(answers->back());
             }
             if (course.is_stale()) {
-                (*to)->close();
+                to->close();
                 course.at().forget_connections();
             }
         }

@@ -258,9 +258,10 @@ private:
                 auto with = co_await pool.take(until - settings.timeout / 2, until);
                 if (!with) co_return unexpected(std::move(with).error());
                 auto rows = co_await (*with)->execute(query, values, until);
-                // Whatever else went wrong, the statement may have been carried out. The victim of a deadlock was not.
                 if (rows) with->keep();
-                else if ((*with)->state() == "40P01") continue;
+                else if (!(*with)->state().empty()) with->close();
+                // Whatever else went wrong, the statement may have been carried out. These victims were not.
+                if (!rows && detail::was_rolled_back((*with)->state())) continue;
                 co_return rows;
             }
         }

@@ -191,8 +191,12 @@ private:
                     if (lacking) co_return unexpected(outage{course.at().named(*lacking)});
                     co_return std::move(answers->back());
                 }
-                if (course.is_stale()) course.at().pool().forget_idle();
-                else to->keep();
+                if (course.is_stale()) {
+                    to->close();
+                    course.at().pool().close_idle();
+                } else {
+                    to->keep();
+                }
             }
             co_return unexpected(course.outcome());
         }

@@ -217,9 +217,10 @@ private:
             auto with = at_->pool.take(until - at_->settings.timeout / 2, until);
             if (!with) return unexpected(std::move(with).error());
             auto rows = (*with)->execute(query.name, values, until);
-            // Whatever else went wrong, the statement may have been carried out. The victim of a deadlock was not.
             if (rows) with->keep();
-            else if ((*with)->state() == "40P01") continue;
+            else if (!(*with)->state().empty()) with->close();
+            // Whatever else went wrong, the statement may have been carried out. These victims were not.
+            if (!rows && detail::was_rolled_back((*with)->state())) continue;
             return rows;
         }
     }
