@@ -32,6 +32,7 @@ has() {
         libhiredis-dev) pkg-config --exists hiredis ;;
         postgresql) ls /usr/lib/postgresql/*/bin/postgres || command -v postgres ;;
         redis-server) command -v redis-server ;;
+        pgbouncer) command -v pgbouncer || [ -x /usr/sbin/pgbouncer ] ;;
         libboost1.81-dev) has_header boost/asio/awaitable.hpp && has_header boost/url.hpp ;; # url came with 1.81
         librestinio-dev) has_header restinio/version.hpp ;;
         libasio-dev) has_header asio.hpp ;;

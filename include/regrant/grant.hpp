@@ -80,4 +80,16 @@ private:
     std::array<std::size_t, 5> ends_{};
 };
 
+/// Whether all times of a row are within 2^53 of 1970, in milliseconds or, for `auth_time`, in seconds. A store must give
+/// those back; it refuses a row with another time, for it could not tell that row from a damaged one.
+inline bool has_storable_times(const grant& row) noexcept {
+    const auto is_storable = [](std::int64_t count) {
+        constexpr std::int64_t most = std::int64_t{1} << 53;
+        return -most <= count && count <= most;
+    };
+    const auto is_storable_time = [&](instant when) { return is_storable(when.time_since_epoch().count()); };
+    return is_storable_time(row.issued_at) && is_storable_time(row.expires_at) && is_storable_time(row.used_at) &&
+           (!row.auth_time || is_storable(row.auth_time->time_since_epoch().count()));
+}
+
 } // namespace regrant::inline v0

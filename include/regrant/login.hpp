@@ -103,8 +103,8 @@ private:
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
 /// `invalid_request` without a subject, for one of more than 255 bytes where `openid` is granted, or for a subject,
-/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1); `unauthorized_client` for a
-/// client that may not refresh; `invalid_scope` for a malformed scope or one beyond the client's;
+/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1), or for an `auth_time` before
+/// 1970 or after 9999; `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed scope or one beyond the client's;
 /// `temporarily_unavailable` where the random source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
@@ -115,6 +115,10 @@ result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy
     if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
     for (const std::string_view claim : {who.subject, who.audience, who.nonce})
         if (!detail::is_utf8(claim)) return unexpected(refusal{reason::invalid_utf8});
+    // RFC 7519 2: a NumericDate counts from 1970. Beyond the year 9999 nobody could write it as a date.
+    constexpr std::chrono::sys_seconds latest(std::chrono::seconds(253'402'300'799));
+    if (who.auth_time && (*who.auth_time < std::chrono::sys_seconds{} || *who.auth_time > latest))
+        return unexpected(refusal{reason::auth_time_out_of_range});
     if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
     auto granted = scope::parse(who.scope);
     if (!granted) return unexpected(refusal{reason::scope_malformed});

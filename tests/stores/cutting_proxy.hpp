@@ -44,6 +44,8 @@ public:
     std::uint16_t port() const noexcept { return port_; }
     void cut_after(std::int64_t bytes) noexcept { left_ = bytes; }
     void cut_no_more() noexcept { left_ = whole; }
+    /// From now on nothing passes on the connections that are open; they stay open. Later ones are whole.
+    void swallow() noexcept { ++era_; }
     /// Whether it has come to that.
     bool has_cut() const noexcept { return left_ < 0; }
 
@@ -63,17 +65,27 @@ private:
         for (pollfd waits{listener_, POLLIN, 0}; !is_over_;) {
             if (::poll(&waits, 1, glance) != 1) continue;
             const int client = ::accept(listener_, nullptr, nullptr);
-            if (client >= 0) pumps_.emplace_back([this, client] { pump(client); });
+            if (client >= 0) pumps_.emplace_back([this, client, era = era_.load()] { pump(client, era); });
         }
     }
 
-    void pump(int client) {
+    void pump(int client, int era) {
         const int server = ::socket(AF_INET, SOCK_STREAM, 0);
         const sockaddr_in at = loopback(server_);
         if (::connect(server, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0)
-            while (!is_over_ && passes(client, server)) {}
+            while (!is_over_ && (era != era_ ? loses(client, server) : passes(client, server))) {}
         ::close(server);
         ::close(client);
+    }
+
+    /// Reads and forgets. \return whether either side is still there
+    static bool loses(int client, int server) {
+        std::array<pollfd, 2> waits{{{client, POLLIN, 0}, {server, POLLIN, 0}}};
+        if (::poll(waits.data(), waits.size(), glance) <= 0) return true;
+        std::array<char, 4096> part;
+        for (const pollfd& each : waits)
+            if (each.revents != 0 && ::read(each.fd, part.data(), part.size()) <= 0) return false;
+        return true;
     }
 
     /// \return whether the connection goes on
@@ -97,6 +109,7 @@ private:
     std::uint16_t server_, port_ = 0;
     int listener_;
     std::atomic<bool> is_over_{false};
+    std::atomic<int> era_{0};
     std::atomic<std::int64_t> left_{whole};
     std::thread accepts_;
     std::vector<std::thread> pumps_; // touched by the thread that accepts, until it has ended

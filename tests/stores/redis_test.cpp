@@ -542,12 +542,66 @@ TEST_CASE("a server that hangs is an outage when the time is up, and the call ma
         if (!answer) words.push_back(answer.error().detail);
     });
     REQUIRE(::kill(own.pid(), SIGCONT) == 0);
-    for (const std::string_view expected : {"no answer within the timeout", "all connections were busy"})
+    for (const std::string_view expected : {"no answer within the timeout", "every connection was in use for too long"})
         CHECK(std::any_of(words.begin(), words.end(),
                           [&](const std::string& each) { return each.find(expected) != each.npos; }));
     std::this_thread::sleep_for(50ms);
     // It read what stood in its socket: once for all six.
     CHECK(found(store, row.key).current == generation{1});
+}
+
+TEST_CASE("with fewer connections to the server than the store may open no call fails for it (R241)") {
+    server own("few", "'maxclients 5'");
+    const grant row = fresh_row();
+    {
+        redis_store store = opened(own.url, {.connections = 16});
+        CHECK(inserted(store, row));
+        std::atomic<int> failed = 0;
+        at_once(12, [&](unsigned) {
+            for (int i = 0; i != 40; ++i) failed += store.find(row.key).has_value() ? 0 : 1;
+        });
+        CHECK(failed == 0);
+    }
+    // With none open it is refused before it asks anything, and says so.
+    redis_store late = opened(own.url, {.connections = 1});
+    raw_server admin(own.url);
+    CHECK(admin({"CONFIG", "SET", "maxclients", "2"}) == "OK");
+    CHECK(admin({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}) != "");
+    raw_server second(own.url);
+    CHECK(second({"PING"}) == "PONG");
+    const auto refused = late.advance(row.key, generation{0}, generation{1}, current_time());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(says(refused.error().detail, "max number of clients"));
+    CHECK(refused.error().detail.find("acted") == std::string::npos);
+    CHECK(admin({"CONFIG", "SET", "maxclients", "5"}) == "OK");
+    CHECK(eventually([&] { return late.find(row.key).has_value(); }));
+    CHECK(found(late, row.key).current == generation{0});
+}
+
+TEST_CASE("a network that loses all connections in silence costs one timeout, not one for each (R242)") {
+    server own("silent");
+    raw_server raw(own.url);
+    cutting_proxy proxy(raw.address().port);
+    redis_store store = opened("redis://127.0.0.1:" + std::to_string(proxy.port()), {.timeout = 2s, .connections = 6});
+    const grant row = fresh_row();
+    CHECK(inserted(store, row));
+    // Calls that all wait for the server need a connection each.
+    CHECK(raw({"CLIENT", "PAUSE", "300", "ALL"}) == "OK");
+    at_once(6, [&](unsigned) { CHECK(store.find(row.key).has_value()); });
+    proxy.swallow();
+    int failed = 0;
+    for (int i = 0; i != 12; ++i) failed += store.find(row.key).has_value() ? 0 : 1;
+    CHECK(failed == 1);
+}
+
+TEST_CASE("a prefix with characters that patterns take for themselves is meant literally (R43)") {
+    const std::string odd = "a[b]c*?^-\\:" + std::to_string(::getpid()) + ':';
+    redis_store store = opened(environment("REGRANT_REDIS"), {.prefix = odd});
+    grant row = fresh_row();
+    row.expires_at = current_time() + 1h;
+    CHECK(inserted(store, row));
+    CHECK(good(store.reap(row.expires_at + 1ms)) == 1);
+    CHECK_FALSE(good(store.find(row.key)).has_value());
 }
 
 TEST_CASE("all who wait for a connection to a server that dies are told so, not only those that it held up (R51)") {

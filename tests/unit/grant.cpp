@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,4 +59,23 @@ TEST_CASE("a new grant is live, rotates and stands at the first generation (R37,
     CHECK(row.rotation == regrant::rotation::rotate);
     CHECK(row.current == regrant::first_generation);
     CHECK_FALSE(row.auth_time.has_value());
+}
+
+TEST_CASE("times within 2^53 of 1970 can be stored, no others (R82, R99)") {
+    using namespace std::chrono_literals;
+    constexpr std::int64_t most = std::int64_t{1} << 53;
+    regrant::grant row({}, {"web", "alice", "openid"});
+    CHECK(regrant::has_storable_times(row));
+    for (const std::int64_t count : {-most - 1, -most, most, most + 1, INT64_MIN, INT64_MAX}) {
+        const bool is_storable = -most <= count && count <= most;
+        const regrant::instant when(std::chrono::milliseconds{count});
+        for (auto member : {&regrant::grant::issued_at, &regrant::grant::expires_at, &regrant::grant::used_at}) {
+            regrant::grant changed = row;
+            changed.*member = when;
+            CHECK(regrant::has_storable_times(changed) == is_storable);
+        }
+        row.auth_time = std::chrono::sys_seconds(std::chrono::seconds(count));
+        CHECK(regrant::has_storable_times(row) == is_storable);
+        row.auth_time.reset();
+    }
 }

@@ -61,6 +61,17 @@ TEST_CASE("a row is packed into bytes that give it back whole, and damaged ones 
     }
 }
 
+TEST_CASE("a size of a row's text that takes more bytes than any size does is damage (R82)") {
+    const grant row(some_key(), {"", "", "", "", ""});
+    const std::string numbers = detail::redis_pack(row).substr(0, detail::redis_row_numbers_bytes);
+    const auto with_size_of = [&](std::size_t continued) {
+        return detail::redis_unpack(row.key, numbers + std::string(continued, '\x80') + std::string(5, '\0'));
+    };
+    CHECK(with_size_of(0));
+    CHECK(with_size_of(4));
+    for (const std::size_t continued : {5U, 9U, 10U, 20U}) CHECK_FALSE(with_size_of(continued));
+}
+
 TEST_CASE("a key's slot in a cluster is that of its hash tag") {
     CHECK(detail::redis_slot("foo") == 12182);
     CHECK(detail::redis_slot("{user1000}.following") == detail::redis_slot("user1000"));

@@ -99,6 +99,7 @@ std::vector<control> all_controls() {
         {"too early a reap, of the revoked", shared<reaps_revoked>(), "reap forgets no row that has not expired"},
         {"too early a reap, at the end", shared<reaps_at_the_end>(), "reap forgets no row that has not expired"},
         {"too late a reap", shared<never_reaps_revoked>(), "reap forgets each row that has expired (R43)"},
+        {"times that it cannot read back", shared<unreadable_times>(), "a row that cannot be given back"},
         {"expiry by whole seconds", shared<expires_by_seconds>(), "a row stays until its expires_at"},
         {"a store that throws", shared<throws>(), "revoke may be repeated"},
         {"a cut connection that stays cut", shared<never_recovers>(), "whichever call fails",

@@ -390,8 +390,9 @@ endpoint_settings with_policy(const policy_settings& settings) {
 // ---- every refusal
 
 TEST_CASE("every reason that a request can meet is met by these tests (R32, R75)") {
-    // The random source and the subject belong to the login.
-    std::set<reason> met{reason::random_unavailable, reason::subject_missing, reason::subject_too_long};
+    // The random source, the subject and its auth_time belong to the login.
+    std::set<reason> met{reason::random_unavailable, reason::subject_missing, reason::subject_too_long,
+                         reason::auth_time_out_of_range};
     for (const bad_request_row& each : refusals()) CHECK(met.insert(each.why).second);
     CHECK(met.size() == static_cast<std::size_t>(reason::exception_caught) + 1);
 }

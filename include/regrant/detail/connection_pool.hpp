@@ -57,6 +57,8 @@ public:
             from_->take_back(std::move(connection_));
         }
 
+        /// Whether it holds a connection; one that was moved from does not.
+        explicit operator bool() const noexcept { return connection_ != nullptr; }
         Connection& operator*() const noexcept { return *connection_; }
         Connection* operator->() const noexcept { return connection_.get(); }
         /// The connection is as good as it was. \return true

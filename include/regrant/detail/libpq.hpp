@@ -65,12 +65,18 @@ public:
     libpq_values& operator=(const libpq_values&) = delete;
 
     int send(PGconn* to, const char* statement) const noexcept {
-        static constexpr std::array<int, most> binary{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
         return PQsendQueryPrepared(to, statement, static_cast<int>(count_), starts_.data(), sizes_.data(),
                                    binary.data(), 1);
     }
+    /// The same for a statement that is not prepared.
+    int send_with(const std::string& sql, PGconn* to) const noexcept {
+        return PQsendQueryParams(to, sql.c_str(), static_cast<int>(count_), nullptr, starts_.data(), sizes_.data(),
+                                 binary.data(), 1);
+    }
 
 private:
+    static constexpr std::array<int, most> binary{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
     libpq_values& add(const char* start, std::size_t size) noexcept {
         starts_[count_] = start;
         sizes_[count_++] = static_cast<int>(size);
@@ -141,6 +147,10 @@ public:
     result<void, outage> begin_executing(const char* name, const libpq_values& values) {
         return begun(values.send(raw(), name));
     }
+    /// One statement that is not prepared.
+    result<void, outage> begin_executing_once(const std::string& sql, const libpq_values& values) {
+        return begun(values.send_with(sql, raw()));
+    }
     /// Goes as far as it can. \return what must have come before the next step; `nothing` when all is done
     result<libpq_wait, outage> step() {
         switch (at_) {
@@ -174,6 +184,8 @@ public:
             if (PQconsumeInput(raw()) == 0 || PQisBusy(raw()) != 0 || PQstatus(raw()) != CONNECTION_OK) return false;
         return PQstatus(raw()) == CONNECTION_OK && !is_ended_;
     }
+    /// The process that the other end says it is: the server's own, or a number of a pooler's.
+    int process() const noexcept { return PQbackendPID(raw()); }
     /// libpq opens and closes it as it likes: while connecting it is another after each step.
     int socket() const noexcept { return PQsocket(raw()); }
     /// The same under a number that nobody else gets while libpq closes its own; the caller closes it.

@@ -30,15 +30,20 @@ public:
     result<libpq_rows, outage> run(const std::string& sql, time_point until) {
         return finish(dialogue_.begin_run(sql), until);
     }
-    result<libpq_rows, outage> prepare(const char* name, const char* sql, time_point until) {
-        return finish(dialogue_.begin_preparing(name, sql), until);
+    result<libpq_rows, outage> prepare(const char* name, const std::string& sql, time_point until) {
+        return finish(dialogue_.begin_preparing(name, sql.c_str()), until);
     }
     result<libpq_rows, outage> execute(const char* name, const libpq_values& values, time_point until) {
         return finish(dialogue_.begin_executing(name, values), until);
     }
+    /// One statement that is not prepared.
+    result<libpq_rows, outage> execute_once(const std::string& sql, const libpq_values& values, time_point until) {
+        return finish(dialogue_.begin_executing_once(sql, values), until);
+    }
 
     bool still_open() noexcept { return dialogue_.still_open(); }
     std::string_view state() const noexcept { return dialogue_.state(); }
+    int process() const noexcept { return dialogue_.process(); }
 
 private:
     result<libpq_rows, outage> finish(result<void, outage> begun, time_point until) {

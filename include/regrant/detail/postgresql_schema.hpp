@@ -22,6 +22,18 @@
 #include <utility>
 #include <vector>
 
+namespace regrant::inline v0 {
+
+/// How a pooler between a store and its PostgreSQL server, if there is one, lends server connections.
+enum class postgresql_pooling : std::uint8_t {
+    /// There is none, or a client has a server connection for as long as it is connected.
+    sessions,
+    /// Each transaction may get another one: PgBouncer's `pool_mode = transaction`, RDS Proxy, Supavisor.
+    transactions,
+};
+
+} // namespace regrant::inline v0
+
 namespace regrant::inline v0::detail {
 
 // The table knows enumerators as booleans.
@@ -60,15 +72,39 @@ COMMIT)";
 /// the server's default isolation is stronger than a statement of ours needs).
 constexpr bool was_rolled_back(std::string_view state) noexcept { return state == "40P01" || state == "40001"; }
 
+/// How a store's statements reach the server.
+struct postgresql_way {
+    std::chrono::milliseconds timeout;
+    postgresql_pooling pooling;
+};
+
 struct postgresql_query {
     const char* name;
+    /// `{durable}` stands for a condition that is always true and has the commit wait for what `full` promises. It is a
+    /// part of the statement, since a pooler may give each transaction another session.
     const char* sql;
+
+    /// What is sent.
+    std::string text(const postgresql_way& way) const {
+        constexpr std::string_view mark = "{durable}";
+        std::string condition =
+            // What is stronger than `on` is left so. That a wait for a standby was cancelled, a warning tells.
+            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true) <> '' "
+            "AND set_config('client_min_messages', 'warning', true) <> ''";
+        if (way.pooling == postgresql_pooling::transactions)
+            condition += " AND set_config('lock_timeout', '" + std::to_string(way.timeout.count()) + "', true) <> ''";
+        std::string made = sql;
+        if (const auto at = made.find(mark); at != made.npos) made.replace(at, mark.size(), condition);
+        return made;
+    }
 };
 
 inline constexpr postgresql_query postgresql_insert{
     "regrant_insert", "INSERT INTO regrant_family (issued_at, expires_at, auth_time, generation, used_at, echoes, "
-                      "revoked, row_key, client_id, subject, scope, audience, confirmation) VALUES ($1, $2, $3, $4, "
-                      "$5, $6::bigint <> 0, $7::bigint <> 0, $8, $9, $10, $11, $12, $13) "
+                      "revoked, row_key, client_id, subject, scope, audience, confirmation) SELECT $1::bigint, "
+                      "$2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint <> 0, $7::bigint <> 0, $8::bytea, "
+                      "$9::bytea, $10::bytea, $11::bytea, $12::bytea, $13::bytea WHERE {durable} "
                       "ON CONFLICT (row_key) DO NOTHING"};
 inline constexpr postgresql_query postgresql_find{
     "regrant_find", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
@@ -76,7 +112,7 @@ inline constexpr postgresql_query postgresql_find{
 // Two that want one row wait for each other, and the second looks at what the first has left (READ COMMITTED).
 inline constexpr postgresql_query postgresql_advance{
     "regrant_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
-                       "WHERE row_key = $3 AND generation = $4 AND NOT revoked"};
+                       "WHERE row_key = $3 AND generation = $4 AND NOT revoked AND {durable}"};
 /// The same, without a wait for the disk: the setting ends with the statement.
 inline constexpr postgresql_query postgresql_hasty_advance{
     "regrant_hasty_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
@@ -85,12 +121,12 @@ inline constexpr postgresql_query postgresql_hasty_advance{
 // These two write also where a row is revoked already, so that each answer waits until it is durable: somebody may have
 // seen an outage while this server's commit stood, and its standby's did not.
 inline constexpr postgresql_query postgresql_revoke{"regrant_revoke",
-                                               "UPDATE regrant_family SET revoked = true WHERE row_key = $1"};
+                                               "UPDATE regrant_family SET revoked = true WHERE row_key = $1 AND {durable}"};
 /// Counts those that lived.
 inline constexpr postgresql_query postgresql_revoke_subject{
     "regrant_revoke_subject",
-    "WITH seen AS MATERIALIZED (SELECT row_key, revoked FROM regrant_family WHERE subject = $1 ORDER BY row_key "
-    "FOR UPDATE), ended AS (UPDATE regrant_family AS row SET revoked = true FROM seen "
+    "WITH seen AS MATERIALIZED (SELECT row_key, revoked FROM regrant_family WHERE subject = $1 AND {durable} "
+    "ORDER BY row_key FOR UPDATE), ended AS (UPDATE regrant_family AS row SET revoked = true FROM seen "
     "WHERE row.row_key = seen.row_key RETURNING seen.revoked) SELECT count(*) FROM ended WHERE NOT revoked"};
 inline constexpr postgresql_query postgresql_list_subject{
     "regrant_list_subject", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
@@ -181,41 +217,73 @@ inline result<advance_outcome, outage> read_advanced(const result<libpq_rows, ou
     return rows->changed() == 1 ? advance_outcome::advanced : advance_outcome::refused;
 }
 
-/// What makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
-inline std::string postgresql_session(std::chrono::milliseconds timeout) {
+/// What is asked first on a fresh connection, and, unless each transaction may get another session, set for all that follow.
+inline std::string postgresql_session(const postgresql_way& way) {
+    const std::string timeout = std::to_string(way.timeout.count());
+    std::string sql =
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), "
+        // No timeout of the server's ends a wait for a standby, nor does it notice that its client has gone. So
+        // calls that were given up would fill the server: whoever connects next ends their waits.
+        "(SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+        "AND usename = current_user AND datname = current_database() AND query LIKE '%regrant_family%' "
+        "AND clock_timestamp() - state_change > " + timeout + " * interval '1 ms')";
+    if (way.pooling == postgresql_pooling::transactions) return sql;
     // A plan made while the table was small must not go on to read it from end to end when it has grown: hence no
-    // sequential scan. What is stronger than `on` is left so.
-    return "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
+    // sequential scan.
+    return sql + ", set_config('statement_timeout', '" + timeout +
            "', false), set_config('default_transaction_isolation', 'read committed', false), "
-           "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
-           "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-           "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
-           // That a wait for a standby was cancelled, a warning tells.
-           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false), "
-           // No timeout of the server's ends a wait for a standby, nor does it notice that its client has gone. So
-           // calls that were given up would fill the server: whoever connects next ends their waits.
-           "(SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
-           "AND usename = current_user AND datname = current_database() AND query LIKE '%regrant_family%' "
-           "AND clock_timestamp() - state_change > " + std::to_string(timeout.count()) + " * interval '1 ms')";
+           "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)";
 }
 
 /// Holds what that gave against what a store needs.
 inline result<void, outage> check_session(const libpq_rows& seen) {
     if (seen.bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
-    if (seen.bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
+    if (seen.bytes(0, 1) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
     return {};
 }
 
-inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
+inline result<void, outage> make_session(libpq_connection& at, const postgresql_way& way,
                                          libpq_connection::time_point until) {
-    const auto seen = at.run(postgresql_session(timeout), until);
+    const auto seen = at.run(postgresql_session(way), until);
     return seen ? check_session(*seen) : unexpected(seen.error());
 }
 
-inline result<void, outage> prepare_queries(libpq_connection& at, libpq_connection::time_point until) {
+inline result<void, outage> prepare_queries(libpq_connection& at, const postgresql_way& way,
+                                            libpq_connection::time_point until) {
+    // What is prepared belongs to a session.
+    if (way.pooling == postgresql_pooling::transactions) return {};
     for (const postgresql_query& each : postgresql_queries)
-        if (const auto made = at.prepare(each.name, each.sql, until); !made) return unexpected(made.error());
+        if (const auto made = at.prepare(each.name, each.text(way), until); !made) return unexpected(made.error());
     return {};
+}
+
+inline constexpr const char* transaction_pooler_words =
+    "a pooler that pools transactions stands before the server: let it pool sessions, or open the store with "
+    "postgresql_pooling::transactions";
+
+/// Names the pooler where a statement that was prepared is unknown (26000), or one that is to be is there (42P05).
+inline outage with_cause(outage failed, std::string_view state) {
+    if (state == "26000" || state == "42P05") failed.detail += std::string("; ") + transaction_pooler_words;
+    return failed;
+}
+
+/// Whether two connections that are idle share one server process, as only a pooler of transactions lets them.
+/// \param one  open
+inline bool has_transaction_pooler(libpq_connection& one, const libpq_options& options,
+                                   libpq_connection::time_point until) {
+    const auto process_of = [&](libpq_connection& at) -> std::string {
+        const auto told = at.run("SELECT pg_backend_pid()", until);
+        return told ? std::string(told->bytes(0, 0)) : std::string();
+    };
+    // A server tells the number of its own process, a pooler some other number.
+    if (const auto own = process_of(one); own.empty() || own == std::to_string(one.process())) return false;
+    libpq_connection other;
+    // One that lets nobody in as long as the first is open keeps a session for each.
+    if (!other.open(options, until)) return false;
+    // Others who use the pooler may come between two of these.
+    for (int i = 0; i != 8; ++i)
+        if (const auto seen = process_of(other); !seen.empty() && seen == process_of(one)) return true;
+    return false;
 }
 
 /// Holds the first schema of the search path against what a store looks like; fills one that has none.

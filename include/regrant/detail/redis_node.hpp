@@ -50,6 +50,7 @@ public:
         loan(loan&&) noexcept = default;
         loan& operator=(loan&&) = delete;
         ~loan() {
+            if (!given_) return;
             if (is_spent_) given_.close();
             else if (given_->is_open()) given_.keep();
         }

@@ -62,6 +62,7 @@ struct redis_words {
 
     /// What comes before an insert.
     result<redis_request, outage> list(const grant& row) const {
+        if (!has_storable_times(row)) return unexpected(outage{"Redis: a time of the row is out of range"});
         auto index = index_name(row.subject());
         if (!index) return unexpected(std::move(index).error());
         return script(script_index, *std::move(index), {redis_bytes(row.key), redis_forget_at(row)}, weight::kept);

@@ -117,6 +117,7 @@ public:
             from_->take_back(std::move(connection_));
         }
 
+        Connection& operator*() const noexcept { return *connection_; }
         Connection* operator->() const noexcept { return connection_.get(); }
         /// The connection is as good as it was. \return true
         bool keep() noexcept {

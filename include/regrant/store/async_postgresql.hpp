@@ -57,8 +57,12 @@ public:
     answer<libpq_rows> run(const std::string& sql, time_point until) {
         return finish(dialogue_.begin_run(sql), until);
     }
-    answer<libpq_rows> prepare(const postgresql_query& query, time_point until) {
-        return finish(dialogue_.begin_preparing(query.name, query.sql), until);
+    answer<libpq_rows> prepare(const char* name, const std::string& sql, time_point until) {
+        return finish(dialogue_.begin_preparing(name, sql.c_str()), until);
+    }
+    /// One statement that is not prepared.
+    answer<libpq_rows> execute_once(const std::string& sql, const libpq_values& values, time_point until) {
+        return finish(dialogue_.begin_executing_once(sql, values), until);
     }
     answer<libpq_rows> execute(const postgresql_query& query, const libpq_values& values, time_point until) {
         return finish(dialogue_.begin_executing(query.name, values), until);
@@ -241,14 +245,26 @@ private:
             auto made = std::make_unique<connection>(strand);
             auto reached = co_await made->open(options, until);
             if (!reached) co_return unexpected(std::move(reached).error());
-            const auto session = co_await made->run(detail::postgresql_session(settings.timeout), until);
+            const auto session = co_await made->run(detail::postgresql_session(way()), until);
             if (!session) co_return unexpected(session.error());
             if (auto fit = detail::check_session(*session); !fit) co_return unexpected(std::move(fit).error());
+            // What is prepared belongs to a session.
+            if (settings.pooling == postgresql_pooling::transactions) co_return made;
             for (const detail::postgresql_query& each : detail::postgresql_queries) {
-                const auto prepared = co_await made->prepare(each, until);
-                if (!prepared) co_return unexpected(prepared.error());
+                const auto prepared = co_await made->prepare(each.name, each.text(way()), until);
+                if (!prepared) co_return unexpected(detail::with_cause(prepared.error(), made->state()));
             }
             co_return made;
+        }
+
+        detail::postgresql_way way() const noexcept { return {settings.timeout, settings.pooling}; }
+
+        answer<detail::libpq_rows> run(connection& at, const detail::postgresql_query& query,
+                                       const detail::libpq_values& values, connection::time_point until) {
+            if (settings.pooling == postgresql_pooling::sessions)
+                co_return co_await at.execute(query, values, until);
+            const std::string sql = query.text(way());
+            co_return co_await at.execute_once(sql, values, until);
         }
 
         answer<detail::libpq_rows> call(const detail::postgresql_query& query, const detail::libpq_values& values) {
@@ -257,11 +273,12 @@ private:
                 // What waited too long is not begun any more: cut off in the middle it would cost a connection as well.
                 auto with = co_await pool.take(until - settings.timeout / 2, until);
                 if (!with) co_return unexpected(std::move(with).error());
-                auto rows = co_await (*with)->execute(query, values, until);
+                auto rows = co_await run(**with, query, values, until);
                 if (rows) with->keep();
                 else if (!(*with)->state().empty()) with->close();
                 // Whatever else went wrong, the statement may have been carried out. These victims were not.
                 if (!rows && detail::was_rolled_back((*with)->state())) continue;
+                if (!rows) co_return unexpected(detail::with_cause(std::move(rows).error(), (*with)->state()));
                 co_return rows;
             }
         }

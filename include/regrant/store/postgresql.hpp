@@ -43,17 +43,21 @@ struct postgresql_settings {
     /// How many connections this store opens at most, between 1 and 1000. The server's `max_connections` is shared
     /// by all who use it.
     std::size_t connections = 16;
+    /// With `transactions` nothing is prepared and nothing is set for a session. Statements are then planned at each call,
+    /// and a call that was given up ends on the server when it gets the lock it waits for, or after `timeout`.
+    postgresql_pooling pooling = postgresql_pooling::sessions;
 };
 
 /// Keeps grants in a PostgreSQL database (12 or later), for any number of threads, processes and machines.
 ///
-///     auto store = regrant::postgresql_store::open("host=db1,db2 dbname=login options=-csearch_path=regrant");
+///     auto store = regrant::postgresql_store::open("host=db1,db2 dbname=login");
 ///     if (!store) return fail(store.error().message);
 ///     regrant::token_endpoint endpoint(*store, registry, issuer, std::move(keyring));
 ///
 /// The connection string is libpq's, with all its options: TLS by `sslmode=verify-full sslrootcert=...`, several
 /// hosts, a password file. The tables `regrant_family` (one row per login) and `regrant_schema` are made in the first
-/// schema of its `search_path`; several servers may start at once. A role that may not create them is enough where
+/// schema of the role's `search_path`, which `ALTER ROLE app SET search_path = regrant` chooses (poolers refuse it among
+/// the `options` of a connection string); several servers may start at once. A role that may not create them is enough where
 /// they are there: it needs SELECT on both; INSERT, UPDATE, DELETE on the first.
 ///
 /// What it promises, by what happens:
@@ -70,14 +74,14 @@ struct postgresql_settings {
 ///   `policy_settings::not_before` to the time of the failover, which ends every earlier login.
 /// - The same goes for a restored backup: everybody logs in again, and nobody stays in who had been thrown out.
 ///
-/// All this stands on `fsync` and `full_page_writes` being on. `synchronous_commit` is raised to `on` where the
-/// server's default is less (`normal` turns it off for advances alone); `remote_apply` is kept. The tables must not be
-/// made UNLOGGED.
+/// All this stands on `fsync` and `full_page_writes` being on. Each write raises `synchronous_commit` to `on` for its own
+/// transaction where the server's default is less (`normal` turns it off for advances alone); `remote_apply` is kept. The
+/// tables must not be made UNLOGGED.
 ///
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
 /// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
-/// timeout, one that takes the connection and hangs all of it. A pooler in between must pool sessions, not
-/// transactions. After a failed call its connection is closed. What it leaves behind on a server that waits for a
+/// timeout, one that takes the connection and hangs all of it. A pooler in between pools sessions, or is named in
+/// `postgresql_settings::pooling`; `open` refuses one that pools transactions otherwise. After a failed call its connection is closed. What it leaves behind on a server that waits for a
 /// standby is cancelled when the next connection is opened. While no connection can be had, calls fail at once,
 /// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
 /// that is quick to give up.
@@ -117,7 +121,12 @@ public:
             // The pool's connections are prepared, and there may be no table yet to prepare them for.
             const auto until = made->deadline();
             detail::libpq_connection first;
-            if (const auto ready = made->connect(first, until); !ready) return refuse(ready.error().detail);
+            if (const auto reached = first.open(made->options, until); !reached) return refuse(reached.error().detail);
+            if (settings.pooling == postgresql_pooling::sessions &&
+                detail::has_transaction_pooler(first, made->options, until - settings.timeout / 2))
+                return refuse(detail::transaction_pooler_words);
+            if (const auto ready = detail::make_session(first, made->way(), until); !ready)
+                return refuse(ready.error().detail);
             if (const auto why = detail::make_or_check_schema(first, until)) return refuse(*why);
         }
         // With time of its own: where the first of several hosts is gone, each connection waits for that.
@@ -192,18 +201,19 @@ private:
             : settings(given), options(std::move(parsed)),
               pool(given.connections, [this](auto until) { return open_one(until); }) {}
 
+        detail::postgresql_way way() const noexcept { return {settings.timeout, settings.pooling}; }
         connection::time_point deadline() const { return std::chrono::steady_clock::now() + settings.timeout; }
 
         result<void, outage> connect(connection& made, connection::time_point until) const {
             if (auto reached = made.open(options, until); !reached) return reached;
-            return detail::make_session(made, settings.timeout, until);
+            return detail::make_session(made, way(), until);
         }
 
         result<std::unique_ptr<connection>, outage> open_one(connection::time_point until) const {
             auto made = std::make_unique<connection>();
             if (auto ready = connect(*made, until); !ready) return unexpected(std::move(ready).error());
-            if (auto ready = detail::prepare_queries(*made, until); !ready)
-                return unexpected(std::move(ready).error());
+            if (auto ready = detail::prepare_queries(*made, way(), until); !ready)
+                return unexpected(detail::with_cause(std::move(ready).error(), made->state()));
             return made;
         }
     };
@@ -216,11 +226,15 @@ private:
             // What waited too long is not begun any more: cut off in the middle it would cost a connection as well.
             auto with = at_->pool.take(until - at_->settings.timeout / 2, until);
             if (!with) return unexpected(std::move(with).error());
-            auto rows = (*with)->execute(query.name, values, until);
+            const auto way = at_->way();
+            auto rows = way.pooling == postgresql_pooling::transactions
+                            ? (*with)->execute_once(query.text(way), values, until)
+                            : (*with)->execute(query.name, values, until);
             if (rows) with->keep();
             else if (!(*with)->state().empty()) with->close();
             // Whatever else went wrong, the statement may have been carried out. These victims were not.
             if (!rows && detail::was_rolled_back((*with)->state())) continue;
+            if (!rows) return unexpected(detail::with_cause(std::move(rows).error(), (*with)->state()));
             return rows;
         }
     }

@@ -577,6 +577,15 @@ struct half_an_insert : sound_store {
     }
 };
 
+/// Takes times that it does not believe when it reads them.
+struct unreadable_times : sound_store {
+    result<std::optional<grant>, outage> find(const row_key& key) override {
+        auto found = sound_store::find(key);
+        if (found && *found && !has_storable_times(**found)) return unexpected(outage{"the row is damaged"});
+        return found;
+    }
+};
+
 /// Throws where it should answer.
 struct throws : sound_store {
     result<void, outage> revoke(const row_key&) override { throw 42; }
