@@ -22,8 +22,10 @@ namespace regrant::inline v0 {
 /// \par Errors
 /// text that is not one JSON value: not UTF-8, something behind it, a member twice, nested over 32 deep
 inline result<extra_claim, setup_error> parse_claim(std::string_view name, std::string_view json) {
-    const auto value = detail::parse_json(json);
-    if (!value) return unexpected(setup_error{"the claim \"" + std::string(name) + "\" is not one JSON value"});
+    const auto value = detail::read_json(json);
+    if (!value)
+        return unexpected(setup_error{"the claim \"" + std::string(name) + "\" is not one JSON value: " +
+                                      detail::json_position(json, value.error().at) + ": " + value.error().what});
     return extra_claim::from_json(name, value->serialize());
 }
 

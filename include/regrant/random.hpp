@@ -25,12 +25,26 @@ concept random_source = requires(Source& source, std::span<std::byte> to) {
     { source.fill(to) } -> std::same_as<result<void, outage>>;
 };
 
+namespace detail {
+
+/// Reseeds a thread's generator before its first use in a process. OpenSSL 3.0 knows a forked child by its process id
+/// alone, so a child with its parent's id (see `fork_stamp`) would draw what its parent draws.
+template <bool (*Reseed)() noexcept> bool is_seeded_here() noexcept {
+    thread_local std::uint64_t seeded_in = 0;
+    const std::uint64_t process = fork_stamp::get();
+    if (seeded_in != process && Reseed()) seeded_in = process;
+    return seeded_in == process;
+}
+
+} // namespace detail
+
 /// OpenSSL's private generator.
 struct system_random {
     /// \par Errors
     /// `outage` when there is no entropy: never a weak byte (R35)
     result<void, outage> fill(std::span<std::byte> to) const {
-        if (!detail::random_bytes(to)) return unexpected(outage{"the random source failed"});
+        if (!detail::is_seeded_here<detail::reseed_private>() || !detail::random_bytes(to))
+            return unexpected(outage{"the random source failed"});
         return {};
     }
 };
@@ -48,7 +62,8 @@ struct block_random {
         if (to.size() > waiting.left || process != waiting.drawn_by) {
             if (to.size() > waiting.bytes.size()) return system_random().fill(to);
             waiting.left = 0;
-            if (!detail::public_random_bytes(waiting.bytes)) return unexpected(outage{"the random source failed"});
+            if (!detail::is_seeded_here<detail::reseed_public>() || !detail::public_random_bytes(waiting.bytes))
+                return unexpected(outage{"the random source failed"});
             waiting.left = waiting.bytes.size();
             waiting.drawn_by = process;
         }

@@ -15,6 +15,7 @@
 #include "secret.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,13 +27,53 @@ namespace regrant::inline v0 {
 
 namespace detail {
 
+/// Reads the array, or says where the text stops being one.
+inline result<json_value, setup_error> read_registration_array(std::string_view json) {
+    auto parsed = read_json(json);
+    if (!parsed)
+        return unexpected(setup_error{json_position(json, parsed.error().at) + ": " + parsed.error().what +
+                                      " (expected one JSON array of registrations)"});
+    if (parsed->is<regrant_picojson::array>()) return *std::move(parsed);
+    const wipe_on_exit guard(*parsed);
+    std::string found = "found a single value";
+    if (parsed->is<regrant_picojson::object>()) {
+        const auto& members = parsed->get<regrant_picojson::object>();
+        found = members.count("client_id") != 0 ? "found one registration; put it in brackets, [ ]"
+                                                : "found an object; take the array out of it";
+    }
+    return unexpected(setup_error{"expected one JSON array of registrations, but " + found});
+}
+
+/// Whether a text has the form of a password hash: its own form (`$2b$...`), that of a directory (`{SSHA}...`), or
+/// Django's (`pbkdf2_sha256$...`). Somebody would otherwise wonder why the secret that it was made of is refused.
+inline bool looks_like_hash(std::string_view text) {
+    constexpr std::string_view crypt[] = {"$1$",     "$2$",     "$2a$",     "$2b$",       "$2x$",    "$2y$",
+                                          "$5$",     "$6$",     "$7$",      "$y$",        "$gy$",    "$sha1$",
+                                          "$argon2", "$scrypt", "$pbkdf2",  "$sha256$",   "$bcrypt", "pbkdf2_sha",
+                                          "argon2$", "scrypt$", "bcrypt$$", "bcrypt_sha", "{"};
+    for (const std::string_view start : crypt) {
+        if (!text.starts_with(start)) continue;
+        // A directory's scheme is a word in braces.
+        if (start != "{") return true;
+        const std::size_t end = text.find('}');
+        return end != text.npos && end > 1 && text.size() > end + 1 &&
+               text.substr(1, end - 1).find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-@.") ==
+                   text.npos;
+    }
+    return false;
+}
+
 /// Reads one registration; the first fault ends it.
 class registration_reader {
 public:
-    explicit registration_reader(const json_value& object) noexcept : object_(object) {}
+    /// \param place  in the array, from 1: what names a client that has no client_id
+    registration_reader(const json_value& object, std::size_t place) noexcept : object_(object), place_(place) {}
 
     result<client, setup_error> read() {
-        if (!object_.is<regrant_picojson::object>()) return unexpected(setup_error{"a client is not a JSON object"});
+        if (!object_.is<regrant_picojson::object>()) {
+            fail("expected a JSON object");
+            return unexpected(std::move(*fault_));
+        }
         id_ = text("client_id", "");
         if (id_.empty() && !fault_) fail("client_id is missing or empty");
         const auto method = read_method();
@@ -57,7 +98,10 @@ public:
 
 private:
     void fail(std::string_view what) {
-        if (!fault_) fault_ = setup_error{"client \"" + id_ + "\": " + std::string(what)};
+        if (fault_) return;
+        const std::string whose =
+            id_.empty() ? "registration " + std::to_string(place_) : "client \"" + id_ + '"';
+        fault_ = setup_error{whose + ": " + std::string(what)};
     }
 
     const json_value* member(const char* name) const {
@@ -143,7 +187,7 @@ private:
     /// A string, or `{"secret": ..., "expires_at": ...}` for one of two that expire at different times.
     void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found) {
         if (found.is<regrant_picojson::object>()) {
-            registration_reader one(found);
+            registration_reader one(found, place_);
             one.id_ = id_;
             const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
             if (const json_value* text = one.member(inner.data())) {
@@ -164,6 +208,8 @@ private:
             return fail(std::string(name) + " is empty, or neither a string nor an array of them");
         client_secret made;
         if (std::string_view(name) == "client_secret") {
+            if (looks_like_hash(found.get<std::string>()))
+                return fail("client_secret looks like the hash of a secret; a hash belongs into client_secret_hash");
             auto hashed = hash_client_secret(found.get<std::string>());
             if (!hashed) return fail("client_secret could not be hashed");
             made.hash = *std::move(hashed);
@@ -177,6 +223,7 @@ private:
     }
 
     const json_value& object_;
+    std::size_t place_;
     std::string id_;
     std::optional<setup_error> fault_;
 };
@@ -193,17 +240,18 @@ private:
 /// which has neither. `token_endpoint_auth_method` is `client_secret_basic` when omitted, so a client that sends its
 /// secret in the body says `client_secret_post`; `grant_types` is `["refresh_token"]`, `rotate` is true.
 ///
-/// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
+/// Other members are metadata for somebody else, and are passed over (RFC 7591 2); `unknown_members` tells misspelled ones.
 /// \par Errors
-/// text that is not one JSON array; a registration that makes no sense, by its client's name
+/// text that is not one JSON array, with line and column; a registration that makes no sense, by its client's name or its
+/// place in the array. No message holds a secret
 inline result<std::vector<client>, setup_error> parse_registrations(std::string_view json) {
-    auto parsed = detail::parse_json(json).value_or(detail::json_value());
-    const detail::wipes_texts when_read(parsed);
-    if (!parsed.is<regrant_picojson::array>())
-        return unexpected(setup_error{"the registrations are not one JSON array, or have a member twice"});
+    auto parsed = detail::read_registration_array(json);
+    if (!parsed) return unexpected(std::move(parsed).error());
+    const detail::wipe_on_exit guard(*parsed);
     std::vector<client> clients;
-    for (const detail::json_value& each : parsed.get<regrant_picojson::array>()) {
-        auto made = detail::registration_reader(each).read();
+    std::size_t place = 0;
+    for (const detail::json_value& each : parsed->get<regrant_picojson::array>()) {
+        auto made = detail::registration_reader(each, ++place).read();
         if (!made) return unexpected(std::move(made).error());
         clients.push_back(std::move(*made));
     }

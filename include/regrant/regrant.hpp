@@ -24,5 +24,6 @@
 #include "signing_key.hpp"
 #include "signing_ring.hpp"
 #include "token_bucket_throttle.hpp"
+#include "unknown_members.hpp"
 
 #endif

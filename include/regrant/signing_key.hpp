@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base64.hpp"
+#include "detail/key_text.hpp"
 #include "detail/openssl.hpp"
 #include "detail/utf8.hpp"
 #include "error.hpp"
@@ -36,19 +37,33 @@ public:
     /// \param pem     PKCS#1 or PKCS#8
     /// \param key_id  the `kid`; empty takes the RFC 7638 thumbprint
     /// \par Errors
-    /// no private key in the text; encrypted; not RSA; under 2048 or over 8192 bits; a public exponent that is even, under
+    /// no private key in the text, which is then named for what it holds; encrypted; not RSA; under 2048 or over 8192 bits; a public exponent that is even, under
     /// 65537 or over 64 bits; halves that do not match; a key id that is not UTF-8
     static result<signing_key, setup_error> from_pem(std::string_view pem, std::string_view key_id = {}) {
-        return checked(detail::rsa_key::from_pem(pem, nullptr), key_id);
+        auto key = detail::rsa_key::from_pem(pem, nullptr);
+        if (key) return checked(std::move(key), key_id);
+        if (detail::encryption_of(pem).is_encrypted)
+            return unexpected(setup_error{"the private key is encrypted, and no passphrase was given"});
+        return unexpected(setup_error{"no usable private key: " + detail::describe_key_text(pem)});
     }
 
     /// The same for an encrypted PEM.
     /// \par Errors
-    /// also a wrong passphrase
+    /// also a wrong passphrase; an algorithm that OpenSSL does not offer
     static result<signing_key, setup_error> from_encrypted_pem(std::string_view pem, const secret& passphrase,
                                                                std::string_view key_id = {}) {
         const std::string_view text = passphrase.reveal();
-        return checked(detail::rsa_key::from_pem(pem, &text), key_id);
+        bool is_unsupported = false;
+        auto key = detail::rsa_key::from_pem(pem, &text, &is_unsupported);
+        if (key) return checked(std::move(key), key_id);
+        const auto encryption = detail::encryption_of(pem);
+        if (!encryption.is_encrypted)
+            return unexpected(setup_error{"no usable private key: " + detail::describe_key_text(pem)});
+        if (is_unsupported || (!encryption.cipher.empty() && !detail::offers_cipher(encryption.cipher)))
+            return unexpected(setup_error{
+                "the private key is encrypted by an algorithm that OpenSSL does not offer here (old ones need its legacy "
+                "provider); encrypt it anew by openssl pkey -aes256, or load that provider"});
+        return unexpected(setup_error{"the encrypted private key does not open with this passphrase"});
     }
 
     /// \param der  PKCS#1 or PKCS#8
@@ -90,7 +105,7 @@ private:
 
     static result<signing_key, setup_error> checked(detail::rsa_key key, std::string_view key_id) {
         const auto fault = [](std::string message) { return unexpected(setup_error{std::move(message)}); };
-        if (!key) return fault("no usable private key: not PEM or DER of one, or encrypted with another passphrase");
+        if (!key) return fault("no usable private key: not DER of one (PKCS#1 or PKCS#8), or encrypted");
         if (!key.is_rsa()) return fault("the signing key must be RSA");
         const auto bits = std::to_string(key.bits());
         if (key.bits() < least_bits) return fault("the signing key has " + bits + " bits; RS256 needs at least 2048");

@@ -173,6 +173,87 @@ TEST_CASE("text that is not one JSON array of objects is refused, and throws not
     CHECK(parse_registrations(" [] ")->empty());
 }
 
+TEST_CASE("what is no JSON is told by line, column, what was found and what is expected (R247, 8259)") {
+    struct {
+        std::string_view json, position, words;
+    } const rows[] = {
+        {"", "line 1, column 1", "the text is empty"},
+        {" \n ", "line 2, column 2", "the text is empty"},
+        {"[{\"client_id\": \"web\",\n  \"scope\": \"x\",\n}]", "line 3, column 1", "found } behind a comma"},
+        {"[{}\n,]", "line 2, column 2", "found ] behind a comma"},
+        {"[ // ours\n{}]", "line 1, column 3", "JSON has no comments"},
+        {"# ours\n[]", "line 1, column 1", "JSON has no comments"},
+        {"[{\"client_id\": \"web,\n\"scope\": \"x\"}]", "line 1, column 21", "a closing quote is missing"},
+        {"[{\"a\": \"\xC3\xA4\" \"b\": 1}]", "line 1, column 12", "expected a comma"},
+        {"[{'a': 1}]", "line 1, column 3", "double quotes"},
+        {"[{\"a\" = 1}]", "line 1, column 7", "a colon"},
+        {"[{a: 1}]", "line 1, column 3", "double quotes"},
+        {"[{\"a\": 1", "line 1, column 9", "a closing bracket is missing"},
+        {"[{\"a\": \"x", "line 1, column 10", "a closing quote is missing"},
+        {"[{\"a\": 1, \"a\": 2}]", "line 1", "the member \"a\" stands twice"},
+        {"[{\"a\": \"M\xFCller\"}]", "line 1, column 10", "not UTF-8"},
+        {"[{\"a\": 01}]", "line 1, column 8", "a number"},
+        {"[{\"a\": 1e999}]", "line 1", "too large"},
+        {"[] []", "line 1, column 4", "behind the value"},
+        {"\xEF\xBB\xBF[,]", "line 1, column 2", "found ,"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.json);
+        const auto refused = parse_registrations(row.json);
+        REQUIRE_FALSE(refused);
+        CAPTURE(refused.error().message);
+        CHECK(refused.error().message.starts_with(row.position));
+        CHECK(refused.error().message.find(row.words) != std::string::npos);
+        CHECK(refused.error().message.find("JSON array of registrations") != std::string::npos);
+    }
+}
+
+TEST_CASE("a byte order mark in front is accepted (R247)") {
+    CHECK(only("\xEF\xBB\xBF[{\"client_id\":\"web\",\"client_secret\":\"s\",\"scope\":\"x\"}]").client_id == "web");
+}
+
+TEST_CASE("one object in place of an array is told with what to do (R247)") {
+    const auto message = [](std::string_view json) {
+        const auto refused = parse_registrations(json);
+        REQUIRE_FALSE(refused);
+        return refused.error().message;
+    };
+    CHECK(message(R"({"client_id":"web"})").find("put it in brackets") != std::string::npos);
+    CHECK(message(R"({"clients":[]})").find("take the array out of it") != std::string::npos);
+    CHECK(message("1").find("expected one JSON array of registrations") != std::string::npos);
+    CHECK(message(R"([{"client_id":"web","client_secret":"s","scope":"x"},{"scope":"x"}])").starts_with("registration 2: "));
+    CHECK(message("[1]").starts_with("registration 1: expected a JSON object"));
+}
+
+TEST_CASE("no message about registrations holds a piece of a secret (R247, R248)") {
+    const std::string good = R"([{"client_id":"web","client_secret":"hunter2","scope":"x"}])";
+    for (std::size_t size = 0; size != good.size(); ++size) {
+        const auto cut = parse_registrations(good.substr(0, size));
+        REQUIRE_FALSE(cut);
+        CHECK(cut.error().message.find("hun") == std::string::npos);
+        const auto swapped = parse_registrations(good.substr(0, size) + "\n" + good.substr(size + 1));
+        if (!swapped) CHECK(swapped.error().message.find("unter") == std::string::npos);
+    }
+}
+
+TEST_CASE("a hash that was pasted as a client_secret is refused, and told where it belongs (R31)") {
+    for (const std::string_view hash :
+         {"$2b$12$KIXQ4S0uE9e0m2", "$2y$10$abc", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "$6$salt$hash", "$y$j9T$x$y",
+          "$scrypt$ln=15,r=8,p=1$c2FsdA$aGFzaA", "$pbkdf2-sha256$i=600000$c2FsdA$aGFzaA", "{SSHA}c2FsdA==", "{bcrypt}$2a$10$x",
+          "pbkdf2_sha256$600000$salt$hash"}) {
+        CAPTURE(hash);
+        const auto refused = parse_registrations(R"([{"client_id":"web","scope":"x","client_secret":")" +
+                                                 std::string(hash) + "\"}]");
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().message.find("client_secret_hash") != std::string::npos);
+        CHECK(refused.error().message.find(hash) == std::string::npos);
+    }
+    for (const std::string_view secret : {"$ecret", "$abc$def", "{", "{}", "{not a word}x", "{word}", "a{SSHA}b", "2b$12$x"}) {
+        CAPTURE(secret);
+        CHECK(parse_registrations(R"([{"client_id":"web","scope":"x","client_secret":")" + std::string(secret) + "\"}]"));
+    }
+}
+
 TEST_CASE("a member that stands twice is refused: which one counts would be a guess (8259 4)") {
     CHECK_FALSE(parse_registrations(
         R"([{"client_id":"web","client_secret":"s","scope":"x","rotate":true,"rotate":false}])"));

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../result.hpp"
 #include "../secret.hpp"
 #include "utf8.hpp"
 
@@ -98,10 +99,19 @@ namespace regrant::inline v0::detail {
 
 using json_value = regrant_picojson::value;
 
+/// Where a text stops being JSON, and why.
+struct json_fault {
+    /// Bytes from the start.
+    std::size_t at = 0;
+    /// What was found there and what is expected; no value of the text is quoted, for it may be a secret.
+    std::string what{};
+};
+
 /// Builds values as picojson does, but lets no member stand twice: picojson would keep the last one in silence.
 class strict_json_context : public regrant_picojson::default_parse_context {
 public:
-    using default_parse_context::default_parse_context;
+    strict_json_context(json_value* out, std::size_t depths, json_fault& fault)
+        : default_parse_context(out, depths), fault_(fault) {}
 
     /// By way of a `secret`, which leaves none of its text behind when it grows.
     template <class Iterator> bool parse_string(regrant_picojson::input<Iterator>& in) {
@@ -112,17 +122,23 @@ public:
     }
     template <class Iterator> bool parse_object_item(regrant_picojson::input<Iterator>& in, const std::string& name) {
         auto& object = out_->template get<regrant_picojson::object>();
-        if (object.count(name) != 0) return false;
+        if (object.count(name) != 0) {
+            fault_.what = "the member \"" + name + "\" stands twice";
+            return false;
+        }
         // picojson counts the depth of arrays alone.
-        strict_json_context context(&object[name], depths_ - 1);
+        strict_json_context context(&object[name], depths_ - 1, fault_);
         return regrant_picojson::_parse(context, in);
     }
     template <class Iterator> bool parse_array_item(regrant_picojson::input<Iterator>& in, std::size_t) {
         auto& array = out_->template get<regrant_picojson::array>();
         array.emplace_back();
-        strict_json_context context(&array.back(), depths_);
+        strict_json_context context(&array.back(), depths_, fault_);
         return regrant_picojson::_parse(context, in);
     }
+
+private:
+    json_fault& fault_;
 };
 
 // NOLINTBEGIN(bugprone-exception-escape): get() throws for another type alone, and each was asked for its type
@@ -136,12 +152,12 @@ inline void wipe_texts(json_value& value) noexcept {
         for (auto& [name, each] : value.get<regrant_picojson::object>()) wipe_texts(each);
 }
 
-/// Does so when it goes: a registration holds secrets.
-struct wipes_texts {
-    explicit wipes_texts(json_value& of) noexcept : value(of) {}
-    wipes_texts(const wipes_texts&) = delete;
-    wipes_texts& operator=(const wipes_texts&) = delete;
-    ~wipes_texts() { wipe_texts(value); }
+/// Wipes the value's strings on destruction; a registration holds secrets.
+struct wipe_on_exit {
+    explicit wipe_on_exit(json_value& of) noexcept : value(of) {}
+    wipe_on_exit(const wipe_on_exit&) = delete;
+    wipe_on_exit& operator=(const wipe_on_exit&) = delete;
+    ~wipe_on_exit() { wipe_texts(value); }
     json_value& value;
 };
 
@@ -170,41 +186,109 @@ constexpr bool is_json_number(std::string_view text) noexcept {
     return text.empty();
 }
 
-/// Whether all numbers of a JSON text keep to the grammar: picojson takes what strtod takes, `01` and `1.` too.
-constexpr bool has_strict_numbers(std::string_view text) noexcept {
+/// Where the first number stands that does not keep to the grammar: picojson takes what strtod takes, `01` and `1.` too.
+constexpr std::optional<std::size_t> find_malformed_number(std::string_view text) noexcept {
     bool in_string = false;
-    while (!text.empty()) {
+    for (std::size_t at = 0; at < text.size();) {
         std::size_t length = 1;
-        if (in_string && text[0] == '\\') length = std::min<std::size_t>(2, text.size());
-        else if (text[0] == '"') in_string = !in_string;
-        else if (!in_string && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) {
-            length = (std::min)(text.find_first_not_of("+-.0123456789eE"), text.size());
-            if (!is_json_number(text.substr(0, length))) return false;
+        const char c = text[at];
+        if (in_string && c == '\\') length = 2;
+        else if (c == '"') in_string = !in_string;
+        else if (!in_string && (c == '-' || (c >= '0' && c <= '9'))) {
+            length = (std::min)(text.find_first_not_of("+-.0123456789eE", at), text.size()) - at;
+            if (!is_json_number(text.substr(at, length))) return at;
         }
-        text.remove_prefix(length);
+        at += length;
     }
-    return true;
+    return std::nullopt;
 }
 
-/// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep.
-///
-/// \return nothing for anything else; no exception leaves
-inline std::optional<json_value> parse_json(std::string_view text) {
-    constexpr std::size_t deepest = 32;
-    if (!is_utf8(text) || !has_strict_numbers(text)) return std::nullopt;
-    try {
-        json_value value;
-        const wipes_texts unless_moved(value);
-        strict_json_context context(&value, deepest);
-        regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
-        if (!regrant_picojson::_parse(context, in)) return std::nullopt;
-        in.skip_ws();
-        if (in.getc() != -1) return std::nullopt;
-        return value;
-    } catch (const std::exception&) {
-        // A number past the range of double makes picojson throw.
-        return std::nullopt;
+/// Where the first byte stands that is not UTF-8.
+constexpr std::optional<std::size_t> find_malformed_utf8(std::string_view text) noexcept {
+    for (std::size_t at = 0; at != text.size();) {
+        const std::size_t length = utf8_sequence(text.substr(at));
+        if (length == 0) return at;
+        at += length;
     }
+    return std::nullopt;
+}
+
+/// Says what a person most likely meant where picojson went no further.
+inline std::string explain_json_fault(std::string_view text, std::size_t at) {
+    constexpr std::string_view blanks = " \t\r\n";
+    if (text.find_first_not_of(blanks) == text.npos) return "the text is empty";
+    bool in_string = false;
+    for (std::size_t i = 0; i < at && i < text.size(); ++i) {
+        if (in_string && text[i] == '\\') ++i;
+        else if (text[i] == '"') in_string = !in_string;
+    }
+    if (at >= text.size())
+        return in_string ? "the text ends within a string: a closing quote is missing"
+                         : "the text ends too early: a closing bracket is missing";
+    const char c = text[at];
+    // A letter may be the first of a secret.
+    const bool is_mark = std::string_view("{}[],:=/#'\"").find(c) != std::string_view::npos;
+    const std::string found = is_mark ? std::string("found ") + c
+                              : static_cast<unsigned char>(c) < 0x20 ? "found a control character"
+                                                                     : "found text";
+    if (in_string)
+        return found + " within a string: a closing quote is missing before it, or it must be escaped by a backslash";
+    const std::size_t last = at == 0 ? text.npos : text.find_last_not_of(blanks, at - 1);
+    const char before = last == text.npos ? '\0' : text[last];
+    if (c == '/' || c == '#') return found + ": JSON has no comments";
+    if ((c == '}' || c == ']') && before == ',') return found + " behind a comma: JSON has no comma before a closing bracket";
+    if (c == '\'') return found + ": names and strings stand in double quotes";
+    if (c == '=') return found + ": a colon stands between a name and its value";
+    if (before == '}' || before == ']' || before == '"')
+        return found + ": expected a comma, a colon or a closing bracket before it";
+    return found + ": expected a value or a name in double quotes";
+}
+
+/// Reads one JSON text (RFC 8259): UTF-8 throughout, a byte order mark in front is passed over, nothing behind it, no
+/// member twice, nested at most 32 deep. Memory that runs out is thrown.
+inline result<json_value, json_fault> read_json(std::string_view text) {
+    constexpr std::size_t max_depth = 32;
+    const std::size_t mark_bytes = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+    text.remove_prefix(mark_bytes);
+    const auto fault = [&](std::size_t at, std::string what) {
+        return unexpected(json_fault{mark_bytes + at, std::move(what)});
+    };
+    if (const auto at = find_malformed_utf8(text)) return fault(*at, "found a byte that is not UTF-8");
+    json_value value;
+    const wipe_on_exit unless_moved(value);
+    json_fault known;
+    strict_json_context context(&value, max_depth, known);
+    regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
+    bool is_whole = false;
+    try {
+        is_whole = regrant_picojson::_parse(context, in);
+    } catch (const std::overflow_error&) {
+        known.what = "a number is too large";
+    }
+    if (is_whole) in.skip_ws();
+    const auto at = static_cast<std::size_t>(in.cur() - text.data());
+    const auto number = find_malformed_number(text.substr(0, is_whole ? text.size() : (std::min)(at + 1, text.size())));
+    if (number && known.what.empty()) return fault(*number, "a number is not written as JSON has it");
+    if (!is_whole) return fault(at, known.what.empty() ? explain_json_fault(text, at) : std::move(known.what));
+    if (at != text.size()) return fault(at, "found more text behind the value");
+    return value;
+}
+
+/// As `read_json`, without the reason.
+inline std::optional<json_value> parse_json(std::string_view text) {
+    auto read = read_json(text);
+    return read ? std::optional(*std::move(read)) : std::nullopt;
+}
+
+/// "line 3, column 17", both counted from 1, columns in characters.
+inline std::string json_position(std::string_view text, std::size_t at) {
+    const std::string_view before = text.substr(0, at);
+    const std::size_t line_start = before.rfind('\n') + 1; // npos + 1 is 0
+    const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+    std::string_view line = before.substr(line_start);
+    if (line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+    return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
+           std::to_string(1 + std::count_if(line.begin(), line.end(), is_start));
 }
 
 } // namespace regrant::inline v0::detail

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "cpp20.hpp"
-#include "process.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -139,29 +138,27 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
     return true;
 }
 
-/// Has a thread's generator drawn on fresh entropy before its first use in a process. OpenSSL 3.0 knows a forked child
-/// by its process id alone, so one with its parent's id (see `fork_stamp`) would draw what its parent draws.
-/// \tparam Generator  gives the thread's own generator; those that it is seeded from are reseeded with it
-template <EVP_RAND_CTX* (*Generator)(OSSL_LIB_CTX*)> bool is_seeded_here() noexcept {
-    thread_local std::uint64_t seeded_in = 0;
-    const std::uint64_t process = fork_stamp::get();
-    if (seeded_in == process) return true;
-    EVP_RAND_CTX* const generator = Generator(nullptr);
-    if (generator == nullptr || EVP_RAND_reseed(generator, 1, nullptr, 0, nullptr, 0) != 1) return false;
-    seeded_in = process;
-    return true;
+/// Has the thread's generator for `random_bytes`, or that for `public_random_bytes`, draw on fresh entropy, with those
+/// that it is seeded from.
+inline bool reseed_private() noexcept {
+    const error_mark mark;
+    return EVP_RAND_reseed(RAND_get0_private(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+}
+inline bool reseed_public() noexcept {
+    const error_mark mark;
+    return EVP_RAND_reseed(RAND_get0_public(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
 }
 
 /// For what nobody may guess.
 inline bool random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return is_seeded_here<RAND_get0_private>() && RAND_priv_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
+    return RAND_priv_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// For what may be seen, from a generator of its own.
 inline bool public_random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
-    return is_seeded_here<RAND_get0_public>() && RAND_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
+    return RAND_bytes_ex(nullptr, raw(bytes), bytes.size(), 0) == 1;
 }
 
 /// HMAC-SHA256 under one key. The keyed state is made once and copied for each thread.
@@ -199,6 +196,12 @@ private:
     spare_contexts<mac_context_ptr> contexts_;
 };
 
+/// Whether OpenSSL has a cipher; some need its legacy provider.
+inline bool offers_cipher(const std::string& name) noexcept {
+    const error_mark mark;
+    return openssl_ptr<EVP_CIPHER, EVP_CIPHER_free>(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr)) != nullptr;
+}
+
 /// See `rsa_key::has_safe_exponent`.
 /// \param big_endian  the public exponent's bytes
 constexpr bool is_safe_rsa_exponent(std::string_view big_endian) noexcept {
@@ -212,13 +215,19 @@ constexpr bool is_safe_rsa_exponent(std::string_view big_endian) noexcept {
 /// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
 class rsa_key {
 public:
-    /// \param passphrase  null where none was given; an encrypted key then fails instead of asking the terminal
-    static rsa_key from_pem(std::string_view pem, const std::string_view* passphrase) noexcept {
+    /// \param passphrase      null where none was given; an encrypted key then fails instead of asking the terminal
+    /// \param is_unsupported  set where OpenSSL offers no algorithm to decrypt PKCS#8
+    static rsa_key from_pem(std::string_view pem, const std::string_view* passphrase,
+                            bool* is_unsupported = nullptr) noexcept {
         const error_mark mark;
         const bio_ptr bio = memory(pem);
         if (!bio) return {};
-        return rsa_key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase,
-                                               const_cast<std::string_view*>(passphrase)));
+        rsa_key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase,
+                                            const_cast<std::string_view*>(passphrase)));
+        const unsigned long last = key ? 0 : ERR_peek_last_error();
+        if (is_unsupported != nullptr)
+            *is_unsupported = ERR_GET_LIB(last) == ERR_LIB_EVP && ERR_GET_REASON(last) == ERR_R_UNSUPPORTED;
+        return key;
     }
 
     /// Takes PKCS#1 as well as PKCS#8.
