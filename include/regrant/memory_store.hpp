@@ -72,6 +72,11 @@ public:
         return found;
     }
 
+    result<bool, outage> is_empty() {
+        const std::lock_guard lock(mutex_);
+        return rows_.empty();
+    }
+
     result<std::size_t, outage> reap(instant now) {
         const std::lock_guard lock(mutex_);
         return std::erase_if(rows_, [&](const auto& entry) { return entry.second.expires_at < now; });

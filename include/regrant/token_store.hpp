@@ -77,6 +77,13 @@ concept can_reap = requires(Store& store, instant now) {
     { store.reap(now) } -> std::same_as<result<std::size_t, outage>>;
 };
 
+/// `is_empty()` says whether the store holds no row at all: a server that has just made a new token key must not find
+/// logins whose tokens were sealed by another one.
+template <class Store>
+concept can_tell_emptiness = requires(Store& store) {
+    { store.is_empty() } -> std::same_as<result<bool, outage>>;
+};
+
 namespace detail {
 
 /// Tells the author of a store what to write; each message is a signature.

@@ -255,6 +255,20 @@ def _():
     answers(parent()[0] / "out/consumer")
 
 
+@named("two copies of regrant in one build are no error: the first one serves")
+def _():
+    folder = project("add_subdirectory", "two-copies")
+    for name in ("regrant", "second"):
+        (folder / name).symlink_to(TOP)
+    lists = folder / "CMakeLists.txt"
+    lists.write_text(lists.read_text().replace("add_subdirectory(regrant)\n", "add_subdirectory(regrant)\n"
+                                               "add_subdirectory(second)\n"))
+    expect("add_subdirectory(second)" in lists.read_text(), "the second copy is not taken in")
+    run("cmake", "-S", folder, "-B", folder / "out")
+    run("cmake", "--build", folder / "out")
+    answers(folder / "out/consumer")
+
+
 @named("add_subdirectory adds no target but regrant's own, and no test")
 def _():
     folder, said = parent()

@@ -19,6 +19,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -67,6 +68,30 @@ inline result<std::optional<secret>, setup_error> read_file(const std::string& p
     regrant::wipe(piece.data(), piece.size());
     if (size < 0) return fault(path, std::strerror(errno));
     return std::optional(std::move(text));
+}
+
+/// A secret on one line: of a file where one is named, else of the environment.
+/// \return nothing where neither is there
+inline result<std::optional<secret>, setup_error> read_secret(const std::string& path, const char* variable) {
+    if (path.empty()) {
+        const char* const set = std::getenv(variable);
+        return set == nullptr || *set == '\0' ? std::nullopt : std::optional(secret(set));
+    }
+    auto text = read_file(path);
+    if (!text) return text;
+    if (!*text) return fault(path, "there is no such file");
+    std::string_view line = (*text)->reveal();
+    line = line.substr(0, line.find_first_of("\r\n"));
+    if (line.empty()) return fault(path, "its first line is empty");
+    return std::optional(secret(line));
+}
+
+/// Says why a file that is missing could not be made.
+inline std::optional<std::string> folder_fault(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    if (::access(folder.c_str(), W_OK | X_OK) == 0) return std::nullopt;
+    return "there is no such file, and none can be made in its folder: " + std::string(std::strerror(errno));
 }
 
 /// A file for its owner alone that appears whole or not at all: it is written under another name and shows
@@ -126,10 +151,16 @@ template <class Key> struct key_from_file {
     }
 };
 
-inline result<key_from_file<regrant::signing_key>, setup_error> load_signing_key(const std::string& path) {
+/// \param passphrase  nothing for a key that is not encrypted
+inline result<key_from_file<regrant::signing_key>, setup_error>
+load_signing_key(const std::string& path, const std::optional<secret>& passphrase) {
     auto text = read_file(path);
     if (!text) return regrant::unexpected(std::move(text).error());
-    auto key = *text ? regrant::signing_key::from_pem((*text)->reveal()) : regrant::signing_key::generate();
+    if (!*text)
+        if (const auto why = folder_fault(path)) return fault(path, *why);
+    auto key = !*text       ? regrant::signing_key::generate()
+               : passphrase ? regrant::signing_key::from_encrypted_pem((*text)->reveal(), *passphrase)
+                            : regrant::signing_key::from_pem((*text)->reveal());
     if (!key) return fault(path, key.error().message);
     key_from_file<regrant::signing_key> loaded{*key};
     if (!*text) {
@@ -172,6 +203,7 @@ inline result<key_from_file<regrant::token_keyring>, setup_error> load_token_key
     if (!text) return regrant::unexpected(std::move(text).error());
     std::optional<secret> made;
     if (!*text) {
+        if (const auto why = folder_fault(path)) return fault(path, *why);
         std::array<std::byte, regrant::token_key::least_bytes> bytes;
         if (auto filled = regrant::system_random().fill(bytes); !filled) return fault(path, filled.error().detail);
         made.emplace("# ID:KEY; the first line mints refresh tokens, all are accepted\n1:");

@@ -23,15 +23,18 @@ inline constexpr std::string_view usage = R"(usage: regrant_server [option value
   --listen HOST:PORT       default 127.0.0.1:8080; port 0 takes a free one
   --issuer URL             default http://HOST:PORT as listened
   --store URI              memory:, sqlite:FILE (default sqlite:regrant.db), postgresql://..., redis://...
+  --store-file FILE        a file that holds the URI, so that no password stands in the process list
   --profile NAME           ciam (default) or rfc9068
   --audience URI           whom access tokens of profile rfc9068 are for
   --signing-key FILE       RSA PEM, default regrant-signing.pem, made if missing
+  --signing-key-passphrase-file FILE   its passphrase, where it is encrypted
   --token-key FILE         lines of ID:BASE64URL, default regrant-token.key, made if missing
   --clients FILE           JSON array of registrations; default TENANT_CLIENT_ID and SPA_CLIENT_ID
   --access-lifetime S      default 300         --id-lifetime S        default 1800
   --idle-lifetime S        default 30 days     --absolute-lifetime S  default 90 days
   --retry-window S         default 30          --threads N            default 8
   --check                  look at keys and registrations, say what is wrong or right, and stop
+The environment may hold REGRANT_STORE (a URI) and REGRANT_SIGNING_KEY_PASSPHRASE; an option goes first.
 )";
 
 struct options {
@@ -39,11 +42,14 @@ struct options {
     int port = 8080;
     /// Empty takes the address that is listened on.
     std::string issuer{};
-    std::string store = "sqlite:regrant.db";
+    /// Empty takes the environment's, else sqlite:regrant.db.
+    std::string store{};
+    std::string store_file{};
     /// Its issuer is filled in when the port is known.
     regrant::jwt_settings tokens{};
     regrant::policy_settings lifetimes{};
     std::string signing_key_file = "regrant-signing.pem";
+    std::string passphrase_file{};
     std::string token_key_file = "regrant-token.key";
     /// Empty takes the two clients of the demonstration.
     std::string clients_file{};
@@ -96,6 +102,17 @@ inline bool is_issuer(std::string_view url) {
     return true;
 }
 
+inline constexpr std::string_view store_forms = "memory:, sqlite:FILE, postgresql://... or redis://...";
+
+inline bool is_postgresql(std::string_view uri) {
+    return uri.starts_with("postgresql://") || uri.starts_with("postgres://");
+}
+inline bool is_store(std::string_view uri) {
+    for (const std::string_view scheme : {"sqlite:", "postgresql://", "postgres://", "redis://"})
+        if (uri.starts_with(scheme) && uri.size() > scheme.size()) return true;
+    return uri == "memory:";
+}
+
 /// Sets one option. \return what its value should have been, if it is wrong; nothing for an unknown name
 inline std::optional<std::string_view> set_option(options& told, std::string_view name, std::string_view value) {
     constexpr std::string_view good{};
@@ -115,10 +132,10 @@ inline std::optional<std::string_view> set_option(options& told, std::string_vie
     }
     if (name == "--store") {
         told.store = value;
-        for (const std::string_view scheme : {"sqlite:", "postgresql://", "redis://"})
-            if (value.starts_with(scheme) && value.size() > scheme.size()) return good;
-        return value == "memory:" ? good : "memory:, sqlite:FILE, postgresql://... or redis://...";
+        return is_store(value) ? good : store_forms;
     }
+    if (name == "--store-file") return text(told.store_file);
+    if (name == "--signing-key-passphrase-file") return text(told.passphrase_file);
     if (name == "--profile") {
         told.tokens.profile = value == "rfc9068" ? regrant::token_profile::rfc9068 : regrant::token_profile::ciam;
         return value == "rfc9068" || value == "ciam" ? good : "ciam or rfc9068";
@@ -156,9 +173,13 @@ inline regrant::result<options, regrant::setup_error> parse_options(std::span<co
         if (words.size() == 1) return fault(name + " needs a value");
         words = words.subspan(1);
         const auto wanted = set_option(told, name, words.front());
-        if (!wanted->empty()) return fault(name + " takes " + std::string(*wanted) + ", not \"" + words.front() + '"');
+        // A store's URI may hold a password.
+        if (!wanted->empty())
+            return fault(name + " takes " + std::string(*wanted) +
+                         (name == "--store" ? std::string() : ", not \"" + std::string(words.front()) + '"'));
     }
     if (told.signing_key_file == told.token_key_file) return fault("the two keys need two files");
+    if (!told.store.empty() && !told.store_file.empty()) return fault("--store and --store-file name one store each");
     return told;
 }
 

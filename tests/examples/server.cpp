@@ -207,7 +207,26 @@ result<std::vector<regrant::client>, setup_error> load_clients(const std::string
     if (!*text) return fault(file, "there is no such file");
     auto clients = regrant::parse_registrations((*text)->reveal());
     if (!clients) return fault(file, clients.error().message);
+    if (const auto unknown = regrant::unknown_members((*text)->reveal()))
+        for (const std::string& each : *unknown) std::cerr << "warning: " << file << ": " << each << '\n';
     return clients;
+}
+
+/// Where the store is, from the first that says so: an option, a file, the environment.
+result<std::string, setup_error> store_of(const options& told) {
+    if (!told.store.empty()) return told.store;
+    auto uri = read_secret(told.store_file, "REGRANT_STORE");
+    if (!uri) return unexpected(std::move(uri).error());
+    if (!*uri) return std::string("sqlite:regrant.db");
+    if (is_store((*uri)->reveal())) return std::string((*uri)->reveal());
+    return fault(told.store_file.empty() ? "REGRANT_STORE" : told.store_file, "a store is " + std::string(store_forms));
+}
+
+/// What is sealed by a lost key is refused, so nobody whose login is in the store comes back.
+void warn_of_new_key(auto& store, const std::string& token_key_file) {
+    if (const auto empty = store.is_empty(); empty && !*empty)
+        std::cerr << "warning: " << token_key_file << " was missing and has been made, but the store holds logins: their "
+                  << "refresh tokens were sealed by another key and are refused\n";
 }
 
 /// What `--check` prints when nothing is wrong.
@@ -229,10 +248,15 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
     if (!clients) return unexpected(clients.error());
     const auto policy = regrant::policy::make(told.lifetimes);
     if (!policy) return unexpected(policy.error());
-    const auto signing = load_signing_key(told.signing_key_file);
+    const auto passphrase = read_secret(told.passphrase_file, "REGRANT_SIGNING_KEY_PASSPHRASE");
+    if (!passphrase) return unexpected(passphrase.error());
+    const auto signing = load_signing_key(told.signing_key_file, *passphrase);
     if (!signing) return unexpected(signing.error());
     auto ring = load_token_keys(told.token_key_file);
     if (!ring) return unexpected(std::move(ring).error());
+
+    const auto where = store_of(told);
+    if (!where) return unexpected(where.error());
 
     httplib::Server server;
     if (!told.check) {
@@ -251,6 +275,7 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
     auto token_file = ring->write(told.token_key_file);
     if (!token_file) return unexpected(std::move(token_file).error());
     const auto serve_from = [&](auto& store) -> result<int, setup_error> {
+        if (ring->made) warn_of_new_key(store, told.token_key_file);
         for (auto* file : {&*signing_file, &*token_file})
             if (*file)
                 if (auto shown = (*file)->publish(); !shown) return unexpected(std::move(shown).error());
@@ -260,9 +285,9 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
         if (!store) return unexpected(std::move(store).error());
         return serve_from(*store);
     };
-    if (told.store.starts_with("sqlite:")) return serve_if_open(regrant::sqlite_store::open(told.store.substr(7)));
-    if (told.store.starts_with("postgresql:")) return serve_if_open(regrant::postgresql_store::open(told.store));
-    if (told.store.starts_with("redis:")) return serve_if_open(regrant::redis_store::open(told.store));
+    if (where->starts_with("sqlite:")) return serve_if_open(regrant::sqlite_store::open(where->substr(7)));
+    if (is_postgresql(*where)) return serve_if_open(regrant::postgresql_store::open(*where));
+    if (where->starts_with("redis:")) return serve_if_open(regrant::redis_store::open(*where));
     regrant::memory_store store;
     return serve_from(store);
 }

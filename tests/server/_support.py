@@ -93,13 +93,14 @@ class Reply:
 
 
 class Server:
-    """The example server on a free port, in memory unless told otherwise."""
+    """The example server on a free port, in memory unless told otherwise; without --store where that is None."""
 
     def __init__(self, *options, folder=None, listen="127.0.0.1:0", store="memory:"):
         self.folder = folder or new_folder()
         self.log = os.path.join(self.folder, "stderr.txt")
+        named = [] if store is None else ["--store", store]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BINARY, "--listen", listen, "--store", store, *options],
+            self.process = subprocess.Popen([BINARY, "--listen", listen, *named, *options],
                                             cwd=self.folder, stdout=subprocess.PIPE, stderr=log)
         _running.add(self.process)
         self.line = self.process.stdout.readline().decode().strip()
@@ -115,6 +116,10 @@ class Server:
 
     def __exit__(self, *_):
         self.kill()
+
+    def errors(self):
+        with open(self.log, encoding="utf-8") as log:
+            return log.read()
 
     def kill(self):
         self.end(signal.SIGKILL)

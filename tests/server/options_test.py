@@ -111,6 +111,62 @@ def wrong_files():
         check("and it is left as it was", file.read() == "this is no database" * 100)
 
 
+def secrets():
+    folder = new_folder()
+    for options in (["--store", "postgresql:app:hunter2@db/x"], ["--store", "mysql://app:hunter2@db/x"],
+                    ["--store", "postgres://app:hunter2@127.0.0.1:1/x"], ["--store", "redis://app:hunter2@127.0.0.1:1"],
+                    ["--store-file", write(folder, "store", "mysql://app:hunter2@db/x\n")],
+                    ["--store-file", write(folder, "store", "postgres://app:hunter2@127.0.0.1:1/x\n")]):
+        good, seen = refused(folder, *options)
+        check(f"no message repeats a password (R248): {options[0]}", good and "hunter2" not in str(seen), seen)
+    good, seen = refused(folder, "--store", "memory:", "--store-file", "store")
+    check("a store is named once", good, seen)
+    good, seen = refused(folder, "--store-file", "missing")
+    check("a store's file that is missing is refused (R250)", good, seen)
+    write(folder, "store", "memory:\n")
+    with Server("--store-file", "store", folder=folder, store=None) as server:
+        check("a store is read from a file, so that it stands in no process list (R250)",
+              server.refresh(server.login()).status == 200)
+    os.environ["REGRANT_STORE"] = "sqlite:from-environment.db"
+    with Server(folder=folder, store=None) as server:
+        check("or from the environment (R250)", server.refresh(server.login()).status == 200)
+    check("and it is the one", os.path.exists(os.path.join(folder, "from-environment.db")))
+    del os.environ["REGRANT_STORE"]
+
+    os.rename(os.path.join(folder, "regrant-token.key"), os.path.join(folder, "elsewhere.key"))
+    with Server(folder=folder, store="sqlite:from-environment.db") as server:
+        check("a token key that is made beside a store with logins is warned of (R249)",
+              "the store holds logins" in server.errors(), server.errors())
+
+    subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-aes256", "-pass", "pass:hunter2", "-out",
+                    "encrypted.pem"], cwd=folder, check=True, capture_output=True)
+    status, out, err = run("--check", "--signing-key", "encrypted.pem", folder=folder)
+    check("an encrypted key without a passphrase is told so (R247)", status == 2 and "no passphrase" in err, status, err)
+    write(folder, "wrong", "hunter3\n")
+    status, out, err = run("--check", "--signing-key", "encrypted.pem", "--signing-key-passphrase-file", "wrong", folder=folder)
+    check("a wrong passphrase is told so, and not repeated (R247, R248)",
+          status == 2 and "this passphrase" in err and "hunter3" not in err, status, err)
+    write(folder, "right", "hunter2\n")
+    status, out, err = run("--check", "--signing-key", "encrypted.pem", "--signing-key-passphrase-file", "right", folder=folder)
+    check("the right one opens the key (R250)", status == 0, status, err)
+
+
+def told_by_check():
+    folder = new_folder()
+    misspelled = {**GOOD, "allowed_origin": [], "rotation": True}
+    status, out, err = run("--check", "--clients", write(folder, "clients.json", json.dumps([misspelled])), folder=folder)
+    check("--check names misspelled members and what was meant (R247)",
+          status == 0 and 'did you mean "allowed_origins"?' in err and 'did you mean "rotate"?' in err
+          and err.count("clients.json: client \"web\": ") == 2, status, err)
+    status, out, err = run("--check", "--clients", write(folder, "clients.json", "[\n{\"client_id\": \"web\",\n}]"), folder=folder)
+    check("a file that is no JSON is told by file, line and column (R247)",
+          status == 2 and "clients.json: line 3, column 1: " in err, status, err)
+    for option in ("--signing-key", "--token-key"):
+        status, out, err = run("--check", option, "missing/some.key", folder=folder)
+        check(f"--check promises no key that a start could not make (R247): {option}",
+              status == 2 and "none can be made in its folder" in err, status, out, err)
+
+
 def defaults():
     folder = new_folder()
     status, out, err = run("--check", folder=folder)
@@ -203,6 +259,8 @@ def values():
 
 wrong_options()
 wrong_files()
+secrets()
+told_by_check()
 defaults()
 values()
 finish()

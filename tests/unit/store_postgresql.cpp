@@ -27,7 +27,8 @@ TEST_CASE("a connection string that libpq cannot read is refused, and never quot
     for (const char* garbage :
          {"hunter2", "host=h password=a hunter2", "postgresql://user:hunter2@[::1/db", "password='hunter2",
           "postgresql://user:x@hunter2@h/db", "postgresql://user:a/hunter2@h/db", "postgresql://h:hunter2/db",
-          "dbname=postgresql://u:hunter2@h/db"}) {
+          "dbname=postgresql://u:hunter2@h/db", "host=u:hunter2@127.0.0.1", "host=127.0.0.1,u:hunter2@127.0.0.1",
+          "postgres://app:a@hunter2@127.0.0.1/db", "postgres://app:hunter2@127.0.0.1:port/db"}) {
         const auto store = postgresql_store::open(garbage);
         REQUIRE_FALSE(store.has_value());
         INFO(store.error().message);

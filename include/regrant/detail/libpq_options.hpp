@@ -52,7 +52,8 @@ public:
             const std::string_view value = each->val == nullptr ? "" : each->val;
             // A password that was not percent-encoded goes on in one of these, and would be quoted in messages.
             const bool looks_wrong =
-                (is_uri && (keyword == "host" || keyword == "dbname") && value.find('@') != value.npos) ||
+                (keyword == "host" && has_credentials(value)) ||
+                (is_uri && keyword == "dbname" && value.find('@') != value.npos) ||
                 (keyword == "dbname" && value.find("://") != value.npos) ||
                 (keyword == "port" && value.find_first_not_of("0123456789, ") != value.npos);
             if (looks_wrong)
@@ -88,6 +89,12 @@ private:
             PQconninfoFree(first);
         }
     };
+    /// Whether one of the hosts of a list has an `@` within. In front it names an abstract socket.
+    static constexpr bool has_credentials(std::string_view hosts) noexcept {
+        for (std::size_t at = hosts.find('@'); at != hosts.npos; at = hosts.find('@', at + 1))
+            if (at != 0 && hosts[at - 1] != ',') return true;
+        return false;
+    }
     void add(std::string_view keyword, std::string_view value) {
         keywords_.emplace_back(keyword);
         values_.emplace_back(value);

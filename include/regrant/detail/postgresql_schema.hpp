@@ -138,9 +138,11 @@ inline constexpr postgresql_query postgresql_reap{
                     "SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM gone)"};
 inline constexpr std::int64_t postgresql_reap_batch = 256;
 
+inline constexpr postgresql_query postgresql_any{"regrant_any", "SELECT 1 FROM regrant_family LIMIT 1"};
+
 inline constexpr postgresql_query postgresql_queries[] = {
-    postgresql_insert, postgresql_find,           postgresql_advance,      postgresql_hasty_advance,
-    postgresql_revoke, postgresql_revoke_subject, postgresql_list_subject, postgresql_reap,
+    postgresql_insert,         postgresql_find,         postgresql_advance, postgresql_hasty_advance, postgresql_revoke,
+    postgresql_revoke_subject, postgresql_list_subject, postgresql_reap,    postgresql_any,
 };
 
 /// Somebody else may have written the row, or a bad disk: nothing in it is believed unseen.

@@ -173,6 +173,12 @@ public:
         return detail::read_all(call(detail::postgresql_list_subject, values.bind(subject)));
     }
 
+    result<bool, outage> is_empty() {
+        const auto rows = call(detail::postgresql_any, {});
+        if (!rows) return unexpected(rows.error());
+        return rows->size() == 0;
+    }
+
     /// Works in small batches and rests after each as long as it took. An outage halfway leaves the rest for the next
     /// time.
     result<std::size_t, outage> reap(instant now) {

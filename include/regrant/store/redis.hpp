@@ -166,6 +166,24 @@ public:
         return *std::move(rows.all);
     }
 
+    /// Looks at keys until it finds a row; on a server that holds much else and no row, at all of them.
+    result<bool, outage> is_empty() {
+        const std::string pattern = detail::redis_literally(at_->settings.prefix) + "f:*";
+        for (detail::redis_node* const each : at_->servers.routes().primaries()) {
+            std::string cursor = "0";
+            do {
+                const auto found = detail::redis_cluster::ask(
+                    *each, detail::redis_command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}), deadline());
+                if (!found) return unexpected(found.error());
+                const detail::redis_value page = **found;
+                if (page.size() != 2) return unexpected(outage{each->named(page.text())});
+                if (page[1].size() != 0) return false;
+                cursor = page[0].text();
+            } while (cursor != "0");
+        }
+        return true;
+    }
+
     /// Redis forgets rows by itself; this only gives their memory back a day earlier. It looks at every row of every
     /// server, a thousand at a time. An outage halfway leaves the rest for the next time.
     result<std::size_t, outage> reap(instant now) {

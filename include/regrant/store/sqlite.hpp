@@ -175,6 +175,13 @@ public:
         }
     }
 
+    result<bool, outage> is_empty() {
+        auto call = reading(detail::sqlite_query_any);
+        const auto row = call.next();
+        if (!row) return unexpected(row.error());
+        return *row == nullptr;
+    }
+
     /// Removes the rows past their `expires_at`; nothing else does. The file does not shrink, its pages are used again.
     ///
     /// Works in small batches and rests after each as long as it took, so that writers of other processes, who look
