@@ -119,6 +119,90 @@ inline instant current_time() noexcept {
 
 } // namespace regrant::inline v0
 
+// regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
+
+#include <cstddef>
+#include <cstring>
+
+namespace regrant::inline v0::detail {
+
+/// The length of the well-formed sequence a text starts with (Unicode 15, table 3-7), 0 where there is none.
+/// \pre !text.empty()
+constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
+    const std::size_t size = text.size();
+    const unsigned char lead = byte(0);
+    if (lead < 0x80) return 1;
+    if (size < 2 || !follows(1) || lead < 0xC2) return 0;
+    if (lead < 0xE0) return 2;
+    if (size < 3 || !follows(2)) return 0;
+    // E0 would be overlong below A0; ED would be a surrogate above 9F.
+    if (lead < 0xF0) return (lead != 0xE0 || byte(1) >= 0xA0) && (lead != 0xED || byte(1) <= 0x9F) ? 3 : 0;
+    // F0 would be overlong below 90; F4 would leave Unicode above 8F.
+    if (size < 4 || !follows(3) || lead > 0xF4) return 0;
+    return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
+}
+
+#if defined(__GNUC__)
+inline constexpr std::size_t utf8_block_bytes = 16;
+
+/// Whether sixteen bytes go on as well-formed text does behind the three before them. What follows is not looked at.
+template <char... Marks> bool is_utf8_block(const char* from) noexcept {
+    using block = unsigned char __attribute__((vector_size(utf8_block_bytes)));
+    const auto at = [](const char* first) {
+        block bytes;
+        std::memcpy(&bytes, first, utf8_block_bytes);
+        return bytes;
+    };
+    const block now = at(from), before = at(from - 1), second = at(from - 2), third = at(from - 3);
+    const auto is = [](block bytes, unsigned char least, unsigned char most) {
+        return block(block(bytes - least) <= static_cast<unsigned char>(most - least));
+    };
+    // The same table, of all sixteen.
+    const block follows = is(now, 0x80, 0xBF);
+    const block must_follow = is(before, 0xC2, 0xF4) | is(second, 0xE0, 0xF4) | is(third, 0xF0, 0xF4);
+    const auto is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
+    const block never = is(now, 0xC0, 0xC1) | (is(now, 0xF5, 0xFF) & ~is_mark);
+    const auto pair = [&](unsigned char lead, unsigned char least, unsigned char most) {
+        return is(before, lead, lead) & is(now, least, most);
+    };
+    const block overlong = pair(0xE0, 0x80, 0x9F) | pair(0xF0, 0x80, 0x8F);
+    const block no_character = pair(0xED, 0xA0, 0xBF) | pair(0xF4, 0x90, 0xBF);
+    const block bad = (follows ^ must_follow) | never | overlong | no_character;
+    std::uint64_t halves[2];
+    std::memcpy(halves, &bad, utf8_block_bytes);
+    return (halves[0] | halves[1]) == 0;
+}
+#endif
+
+/// Whether a text is well-formed, but for bytes of `Marks`, each of which stands alone.
+template <char... Marks> bool is_utf8(std::string_view text) noexcept {
+    static_assert(((static_cast<unsigned char>(Marks) > 0xF4) && ...), "a mark is no byte of UTF-8");
+    std::size_t done = 0;
+    const auto goes_on_to = [&](std::size_t least) {
+        while (done < least) {
+            const std::size_t length = utf8_sequence(text.substr(done));
+            if (length == 0 && ((text[done] != Marks) && ...)) return false;
+            done += length == 0 ? 1 : length;
+        }
+        return true;
+    };
+#if defined(__GNUC__)
+    if (text.size() > 2 * utf8_block_bytes) {
+        if (!goes_on_to(3)) return false;
+        for (; text.size() - done >= utf8_block_bytes; done += utf8_block_bytes)
+            if (!is_utf8_block<Marks...>(text.data() + done)) return false;
+        // Back to where the last character starts, for it may go on.
+        do --done;
+        while ((static_cast<unsigned char>(text[done]) & 0xC0) == 0x80);
+    }
+#endif
+    return goes_on_to(text.size());
+}
+
+} // namespace regrant::inline v0::detail
+
 // regrant/detail/web_origin.hpp - tells an origin as browsers send it from other text.
 
 #include <algorithm>
@@ -145,7 +229,6 @@ constexpr bool is_web_origin(std::string_view text) noexcept {
 
 // regrant/error.hpp - everything that can go wrong, by who is at fault.
 
-#include <cstddef>
 #include <string>
 
 namespace regrant::inline v0 {
@@ -196,6 +279,7 @@ enum class http_status : std::uint16_t {
 enum class reason : std::uint8_t {
     method_not_post,
     media_type_not_form,
+    charset_not_utf8,
     body_too_large,
     too_many_fields,
     malformed_escape,
@@ -217,6 +301,7 @@ enum class reason : std::uint8_t {
     throttled,
     grant_type_not_allowed,
     token_not_ours,
+    token_key_unknown,
     grant_missing,
     issued_to_another_client,
     confirmation_mismatch,
@@ -234,6 +319,7 @@ enum class reason : std::uint8_t {
     scope_withdrawn,
     subject_missing,
     subject_too_long,
+    auth_time_out_of_range,
     store_unavailable,
     store_contended,
     registry_unavailable,
@@ -269,6 +355,8 @@ inline constexpr refusal_form refusal_forms[] = {
     {reason::method_not_post, "method_not_post", invalid_request, method_not_allowed, "The method must be POST"},
     {reason::media_type_not_form, "media_type_not_form", invalid_request, unsupported_media_type,
      "The media type must be application/x-www-form-urlencoded"},
+    {reason::charset_not_utf8, "charset_not_utf8", invalid_request, unsupported_media_type,
+     "The charset must be UTF-8 where a parameter is not ASCII"},
     {reason::body_too_large, "body_too_large", invalid_request, content_too_large, "The body is too large"},
     {reason::too_many_fields, "too_many_fields", invalid_request, content_too_large, "The body has too many fields"},
     {reason::malformed_escape, "malformed_escape", invalid_request, bad_request, "A percent escape is malformed"},
@@ -295,6 +383,7 @@ inline constexpr refusal_form refusal_forms[] = {
     {reason::grant_type_not_allowed, "grant_type_not_allowed", unauthorized_client, bad_request,
      "The client may not use this grant type"},
     {reason::token_not_ours, "token_not_ours", invalid_grant, bad_request, bad_token},
+    {reason::token_key_unknown, "token_key_unknown", invalid_grant, bad_request, bad_token},
     {reason::grant_missing, "grant_missing", invalid_grant, bad_request, bad_token},
     {reason::issued_to_another_client, "issued_to_another_client", invalid_grant, bad_request, bad_token},
     {reason::confirmation_mismatch, "confirmation_mismatch", invalid_grant, bad_request, bad_token},
@@ -312,6 +401,8 @@ inline constexpr refusal_form refusal_forms[] = {
     {reason::scope_withdrawn, "scope_withdrawn", invalid_scope, bad_request, "Nothing of the scope is left"},
     {reason::subject_missing, "subject_missing", invalid_request, bad_request, "The subject is missing"},
     {reason::subject_too_long, "subject_too_long", invalid_request, bad_request, "The subject is too long"},
+    {reason::auth_time_out_of_range, "auth_time_out_of_range", invalid_request, bad_request,
+     "auth_time is out of range"},
     {reason::store_unavailable, "store_unavailable", temporarily_unavailable, service_unavailable, try_again},
     {reason::store_contended, "store_contended", temporarily_unavailable, service_unavailable, try_again},
     {reason::registry_unavailable, "registry_unavailable", temporarily_unavailable, service_unavailable, try_again},
@@ -722,6 +813,7 @@ inline std::optional<setup_error> fault_of(const client& registered) {
     // RFC 6749 A.1: client-id = *VSCHAR
     if (!std::all_of(registered.client_id.begin(), registered.client_id.end(), printable))
         return setup_error{"a client_id holds a character outside printable ASCII"};
+    if (!detail::is_utf8(registered.audience)) return fault("the audience is not UTF-8");
     if (registered.policy.is_public() && !registered.secrets.empty()) return fault("a public client has no secret");
     if (!registered.policy.is_public() && registered.secrets.empty()) return fault("the client_secret is missing");
     if (registered.secrets.size() > 2) return fault("at most two secrets may live at a time");
@@ -753,8 +845,6 @@ enum class secret_match : std::uint8_t { neither, as_meant, raw };
 } // namespace regrant::inline v0
 
 // regrant/secret.hpp - text that is wiped when freed, never printed, compared in constant time.
-
-#include <cstring>
 
 namespace regrant::inline v0 {
 
@@ -943,6 +1033,16 @@ struct opened_token {
     row_key key;
 };
 
+/// Why a text opens to nothing.
+enum class unopened : std::uint8_t {
+    /// This server never issued it.
+    not_ours,
+    /// It is formed like a token, by a key that is not in the ring. It may be forged, or the key may be lost.
+    key_unknown,
+};
+
+using token_opening = result<opened_token, unopened>;
+
 } // namespace regrant::inline v0
 
 // regrant/decision.hpp - what the token endpoint decided about one request, for the host's log.
@@ -1024,87 +1124,6 @@ struct decision {
 
 } // namespace regrant::inline v0
 
-// regrant/detail/utf8.hpp - tells well-formed UTF-8 from other bytes.
-
-namespace regrant::inline v0::detail {
-
-/// The length of the well-formed sequence a text starts with (Unicode 15, table 3-7), 0 where there is none.
-/// \pre !text.empty()
-constexpr std::size_t utf8_sequence(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
-    const std::size_t size = text.size();
-    const unsigned char lead = byte(0);
-    if (lead < 0x80) return 1;
-    if (size < 2 || !follows(1) || lead < 0xC2) return 0;
-    if (lead < 0xE0) return 2;
-    if (size < 3 || !follows(2)) return 0;
-    // E0 would be overlong below A0; ED would be a surrogate above 9F.
-    if (lead < 0xF0) return (lead != 0xE0 || byte(1) >= 0xA0) && (lead != 0xED || byte(1) <= 0x9F) ? 3 : 0;
-    // F0 would be overlong below 90; F4 would leave Unicode above 8F.
-    if (size < 4 || !follows(3) || lead > 0xF4) return 0;
-    return (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) <= 0x8F) ? 4 : 0;
-}
-
-#if defined(__GNUC__)
-inline constexpr std::size_t utf8_block_bytes = 16;
-
-/// Whether sixteen bytes go on as well-formed text does behind the three before them. What follows is not looked at.
-template <char... Marks> bool is_utf8_block(const char* from) noexcept {
-    using block = unsigned char __attribute__((vector_size(utf8_block_bytes)));
-    const auto at = [](const char* first) {
-        block bytes;
-        std::memcpy(&bytes, first, utf8_block_bytes);
-        return bytes;
-    };
-    const block now = at(from), before = at(from - 1), second = at(from - 2), third = at(from - 3);
-    const auto is = [](block bytes, unsigned char least, unsigned char most) {
-        return block(block(bytes - least) <= static_cast<unsigned char>(most - least));
-    };
-    // The same table, of all sixteen.
-    const block follows = is(now, 0x80, 0xBF);
-    const block must_follow = is(before, 0xC2, 0xF4) | is(second, 0xE0, 0xF4) | is(third, 0xF0, 0xF4);
-    const auto is_mark = (block{} | ... | block(now == static_cast<unsigned char>(Marks)));
-    const block never = is(now, 0xC0, 0xC1) | (is(now, 0xF5, 0xFF) & ~is_mark);
-    const auto pair = [&](unsigned char lead, unsigned char least, unsigned char most) {
-        return is(before, lead, lead) & is(now, least, most);
-    };
-    const block overlong = pair(0xE0, 0x80, 0x9F) | pair(0xF0, 0x80, 0x8F);
-    const block no_character = pair(0xED, 0xA0, 0xBF) | pair(0xF4, 0x90, 0xBF);
-    const block bad = (follows ^ must_follow) | never | overlong | no_character;
-    std::uint64_t halves[2];
-    std::memcpy(halves, &bad, utf8_block_bytes);
-    return (halves[0] | halves[1]) == 0;
-}
-#endif
-
-/// Whether a text is well-formed, but for bytes of `Marks`, each of which stands alone.
-template <char... Marks> bool is_utf8(std::string_view text) noexcept {
-    static_assert(((static_cast<unsigned char>(Marks) > 0xF4) && ...), "a mark is no byte of UTF-8");
-    std::size_t done = 0;
-    const auto goes_on_to = [&](std::size_t least) {
-        while (done < least) {
-            const std::size_t length = utf8_sequence(text.substr(done));
-            if (length == 0 && ((text[done] != Marks) && ...)) return false;
-            done += length == 0 ? 1 : length;
-        }
-        return true;
-    };
-#if defined(__GNUC__)
-    if (text.size() > 2 * utf8_block_bytes) {
-        if (!goes_on_to(3)) return false;
-        for (; text.size() - done >= utf8_block_bytes; done += utf8_block_bytes)
-            if (!is_utf8_block<Marks...>(text.data() + done)) return false;
-        // Back to where the last character starts, for it may go on.
-        do --done;
-        while ((static_cast<unsigned char>(text[done]) & 0xC0) == 0x80);
-    }
-#endif
-    return goes_on_to(text.size());
-}
-
-} // namespace regrant::inline v0::detail
-
 // regrant/grant.hpp - what a user granted to a client at one login, as a store keeps it.
 
 namespace regrant::inline v0 {
@@ -1171,6 +1190,18 @@ private:
     std::string text_;
     std::array<std::size_t, 5> ends_{};
 };
+
+/// Whether all times of a row are within 2^53 of 1970, in milliseconds or, for `auth_time`, in seconds. A store must give
+/// those back; it refuses a row with another time, for it could not tell that row from a damaged one.
+inline bool has_storable_times(const grant& row) noexcept {
+    const auto is_storable = [](std::int64_t count) {
+        constexpr std::int64_t most = std::int64_t{1} << 53;
+        return -most <= count && count <= most;
+    };
+    const auto is_storable_time = [&](instant when) { return is_storable(when.time_since_epoch().count()); };
+    return is_storable_time(row.issued_at) && is_storable_time(row.expires_at) && is_storable_time(row.used_at) &&
+           (!row.auth_time || is_storable(row.auth_time->time_since_epoch().count()));
+}
 
 } // namespace regrant::inline v0
 
@@ -1380,6 +1411,17 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
     return true;
 }
 
+/// Has the thread's generator for `random_bytes`, or that for `public_random_bytes`, draw on fresh entropy, with those
+/// that it is seeded from.
+inline bool reseed_private() noexcept {
+    const error_mark mark;
+    return EVP_RAND_reseed(RAND_get0_private(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+}
+inline bool reseed_public() noexcept {
+    const error_mark mark;
+    return EVP_RAND_reseed(RAND_get0_public(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+}
+
 /// For what nobody may guess.
 inline bool random_bytes(std::span<std::byte> bytes) noexcept {
     const error_mark mark;
@@ -1427,16 +1469,38 @@ private:
     spare_contexts<mac_context_ptr> contexts_;
 };
 
+/// Whether OpenSSL has a cipher; some need its legacy provider.
+inline bool offers_cipher(const std::string& name) noexcept {
+    const error_mark mark;
+    return openssl_ptr<EVP_CIPHER, EVP_CIPHER_free>(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr)) != nullptr;
+}
+
+/// See `rsa_key::has_safe_exponent`.
+/// \param big_endian  the public exponent's bytes
+constexpr bool is_safe_rsa_exponent(std::string_view big_endian) noexcept {
+    big_endian.remove_prefix((std::min)(big_endian.find_first_not_of('\0'), big_endian.size()));
+    if (big_endian.empty() || big_endian.size() > 8) return false;
+    std::uint64_t value = 0;
+    for (const char byte : big_endian) value = value << 8 | static_cast<unsigned char>(byte);
+    return value >= 65537 && value % 2 == 1;
+}
+
 /// An RSA private key that signs RSASSA-PKCS1-v1_5 with SHA-256.
 class rsa_key {
 public:
-    /// \param passphrase  null where none was given; an encrypted key then fails instead of asking the terminal
-    static rsa_key from_pem(std::string_view pem, const std::string_view* passphrase) noexcept {
+    /// \param passphrase      null where none was given; an encrypted key then fails instead of asking the terminal
+    /// \param is_unsupported  set where OpenSSL offers no algorithm to decrypt PKCS#8
+    static rsa_key from_pem(std::string_view pem, const std::string_view* passphrase,
+                            bool* is_unsupported = nullptr) noexcept {
         const error_mark mark;
         const bio_ptr bio = memory(pem);
         if (!bio) return {};
-        return rsa_key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase,
-                                               const_cast<std::string_view*>(passphrase)));
+        rsa_key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase,
+                                            const_cast<std::string_view*>(passphrase)));
+        const unsigned long last = key ? 0 : ERR_peek_last_error();
+        if (is_unsupported != nullptr)
+            *is_unsupported = ERR_GET_LIB(last) == ERR_LIB_EVP && ERR_GET_REASON(last) == ERR_R_UNSUPPORTED;
+        return key;
     }
 
     /// Takes PKCS#1 as well as PKCS#8.
@@ -1470,6 +1534,10 @@ public:
     /// \return the public modulus, big-endian, empty where OpenSSL fails
     std::string modulus() const { return number(OSSL_PKEY_PARAM_RSA_N); }
     std::string exponent() const { return number(OSSL_PKEY_PARAM_RSA_E); }
+    /// Whether the public exponent is odd, at least 65537 and at most 64 bits long. Under the exponent 1 a signature is
+    /// the padded hash itself, so anybody can write one; small ones have been the way into other schemes; a long one makes
+    /// each verification expensive (NIST FIPS 186-5 5.1, 5.4).
+    bool has_safe_exponent() const { return is_safe_rsa_exponent(exponent()); }
 
     /// \return the size of the signature in bytes, 0 where OpenSSL fails
     std::size_t sign(std::span<const std::byte> text, std::span<std::byte> signature) const noexcept {
@@ -1560,20 +1628,63 @@ private:
 
 // regrant/detail/process.hpp - tells a process from one it was forked from.
 
+#include <new>
+
+#if __has_include(<sys/mman.h>)
+#include <sys/mman.h>
+#endif
 #if __has_include(<unistd.h>)
 #include <unistd.h>
 #endif
 
 namespace regrant::inline v0::detail {
 
-/// Another one in a forked child.
-inline long process_number() noexcept {
-#if __has_include(<unistd.h>)
-    return static_cast<long>(::getpid());
-#else
-    return 0;
+/// Gives a process a number that none of the processes has from which it was forked.
+///
+/// The process id alone does not: in a PID namespace of its own a child may have the id of its parent. On Linux
+/// (4.14 or later) one page of memory is zero in every child, however it was forked. Elsewhere the number is the process
+/// id.
+class fork_stamp {
+public:
+    /// \return never 0
+    static std::uint64_t get() noexcept {
+        static fork_stamp only;
+        return only.read();
+    }
+
+private:
+    using number = std::atomic<std::uint64_t>;
+
+    fork_stamp() noexcept {
+#if defined(MADV_WIPEONFORK)
+        void* const page = ::mmap(nullptr, sizeof(number), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) return;
+        // The page is the process's for as long as it lives: threads may ask until the very end.
+        if (::madvise(page, sizeof(number), MADV_WIPEONFORK) == 0) wiped_in_child_ = new (page) number(0);
+        else ::munmap(page, sizeof(number));
 #endif
-}
+    }
+
+    std::uint64_t read() noexcept {
+        if (wiped_in_child_ == nullptr) return process_id();
+        std::uint64_t found = wiped_in_child_->load(std::memory_order_relaxed);
+        if (found != 0) return found;
+        // The count is copied into a child, so a child never gets a number that was given out before the fork.
+        const std::uint64_t fresh = ++given_out_;
+        return wiped_in_child_->compare_exchange_strong(found, fresh) ? fresh : found;
+    }
+
+    static std::uint64_t process_id() noexcept {
+#if __has_include(<unistd.h>)
+        return static_cast<std::uint64_t>(::getpid());
+#else
+        return 1;
+#endif
+    }
+
+    number* wiped_in_child_ = nullptr;
+    number given_out_{0};
+};
 
 } // namespace regrant::inline v0::detail
 
@@ -1589,12 +1700,26 @@ concept random_source = requires(Source& source, std::span<std::byte> to) {
     { source.fill(to) } -> std::same_as<result<void, outage>>;
 };
 
+namespace detail {
+
+/// Reseeds a thread's generator before its first use in a process. OpenSSL 3.0 knows a forked child by its process id
+/// alone, so a child with its parent's id (see `fork_stamp`) would draw what its parent draws.
+template <bool (*Reseed)() noexcept> bool is_seeded_here() noexcept {
+    thread_local std::uint64_t seeded_in = 0;
+    const std::uint64_t process = fork_stamp::get();
+    if (seeded_in != process && Reseed()) seeded_in = process;
+    return seeded_in == process;
+}
+
+} // namespace detail
+
 /// OpenSSL's private generator.
 struct system_random {
     /// \par Errors
     /// `outage` when there is no entropy: never a weak byte (R35)
     result<void, outage> fill(std::span<std::byte> to) const {
-        if (!detail::random_bytes(to)) return unexpected(outage{"the random source failed"});
+        if (!detail::is_seeded_here<detail::reseed_private>() || !detail::random_bytes(to))
+            return unexpected(outage{"the random source failed"});
         return {};
     }
 };
@@ -1608,11 +1733,12 @@ struct block_random {
     result<void, outage> fill(std::span<std::byte> to) const {
         thread_local block waiting;
         // A forked child must not give out what its parent will.
-        const auto process = detail::process_number();
+        const auto process = detail::fork_stamp::get();
         if (to.size() > waiting.left || process != waiting.drawn_by) {
             if (to.size() > waiting.bytes.size()) return system_random().fill(to);
             waiting.left = 0;
-            if (!detail::public_random_bytes(waiting.bytes)) return unexpected(outage{"the random source failed"});
+            if (!detail::is_seeded_here<detail::reseed_public>() || !detail::public_random_bytes(waiting.bytes))
+                return unexpected(outage{"the random source failed"});
             waiting.left = waiting.bytes.size();
             waiting.drawn_by = process;
         }
@@ -1626,7 +1752,7 @@ private:
     struct block {
         std::array<std::byte, 2048> bytes;
         std::size_t left = 0;
-        long drawn_by = 0;
+        std::uint64_t drawn_by = 0;
     };
 };
 
@@ -2010,26 +2136,27 @@ public:
 
     /// Opens a token without asking anyone: a forged one costs no store access (R39).
     ///
-    /// \return nothing for any text that no key of the ring sealed
+    /// \return why not, for any text that no key of the ring sealed
     /// \par Errors
     /// `outage` when OpenSSL fails
-    result<std::optional<opened_token>, outage> open(std::string_view token) const {
+    result<token_opening, outage> open(std::string_view token) const {
+        const auto nothing = [](unopened why) { return token_opening(unexpected(why)); };
         sealed_bytes bytes{};
-        if (!base64url_decode(token, bytes) || bytes[0] != version) return std::nullopt;
+        if (!base64url_decode(token, bytes) || bytes[0] != version) return nothing(unopened::not_ours);
         const ring_key* key = find(token_key_id{std::to_integer<std::uint8_t>(bytes[1])});
-        if (key == nullptr) return std::nullopt;
+        if (key == nullptr) return nothing(unopened::key_unknown);
         std::array<std::byte, mac_bytes> mac{};
         if (!authenticate(*key, bytes, mac)) return unexpected(outage{"HMAC-SHA256 failed"});
         const bool ours = same_bytes(mac, std::span(bytes).template last<mac_bytes>());
         // Of a forged token this is the right seal: it must not stay behind.
         wipe(mac.data(), mac.size());
-        if (!ours) return std::nullopt;
+        if (!ours) return nothing(unopened::not_ours);
 
         const lineage line = read(bytes);
         wipe(bytes.data(), bytes.size());
         auto key_of_row = row_key_of(line.family);
         if (!key_of_row) return unexpected(std::move(key_of_row).error());
-        return opened_token{line, *key_of_row};
+        return token_opening(opened_token{line, *key_of_row});
     }
 
     /// Where the store keeps a family.
@@ -2226,7 +2353,8 @@ private:
 ///     json.key("exp").value(std::int64_t{1636449531});
 ///     json.end_object();              // text == R"({"sub":"alice","exp":1636449531})"
 ///
-/// The result is always valid UTF-8: a byte that is none becomes U+FFFD.
+/// Output is always valid UTF-8; each invalid byte is written as U+FFFD. Two texts that differ in such bytes alone would
+/// then read alike, so ask `has_replaced` where the text must be told from others.
 ///
 /// `Text` is a `std::string`, or a `secret` for what must be wiped.
 template <class Text> class basic_json_writer {
@@ -2270,6 +2398,9 @@ public:
         to_.append(json);
         return *this;
     }
+
+    /// Whether a byte that was not UTF-8 has been written as U+FFFD.
+    bool has_replaced() const noexcept { return has_replaced_; }
 
 private:
     json_writer& open(char bracket) {
@@ -2354,6 +2485,7 @@ private:
             return 1;
         }
         const std::size_t length = detail::utf8_sequence(text);
+        has_replaced_ = has_replaced_ || length == 0;
         to_.append(length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length));
         return length == 0 ? 1 : length;
     }
@@ -2361,6 +2493,7 @@ private:
     Text& to_;
     solidus slashes_;
     bool needs_comma_;
+    bool has_replaced_ = false;
 };
 
 using json_writer = basic_json_writer<std::string>;
@@ -2473,6 +2606,13 @@ concept can_reap = requires(Store& store, instant now) {
     { store.reap(now) } -> std::same_as<result<std::size_t, outage>>;
 };
 
+/// `is_empty()` says whether the store holds no row at all: a server that has just made a new token key must not find
+/// logins whose tokens were sealed by another one.
+template <class Store>
+concept can_tell_emptiness = requires(Store& store) {
+    { store.is_empty() } -> std::same_as<result<bool, outage>>;
+};
+
 namespace detail {
 
 /// Tells the author of a store what to write; each message is a signature.
@@ -2566,10 +2706,10 @@ private:
 ///
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
-/// `invalid_request` without a subject, for one that is not UTF-8, which JSON could not tell from others (RFC 7519
-/// 4.1.2), or for one of more than 255 bytes where `openid` is granted; `unauthorized_client` for a client that may not
-/// refresh; `invalid_scope` for a malformed scope or one beyond the client's; `temporarily_unavailable` where the random
-/// source fails
+/// `invalid_request` without a subject, for one of more than 255 bytes where `openid` is granted, or for a subject,
+/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1), or for an `auth_time` before
+/// 1970 or after 9999; `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed scope or one beyond the client's;
+/// `temporarily_unavailable` where the random source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
                                       const client& asking, const login& who, instant now) {
@@ -2577,7 +2717,12 @@ result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy
         return unexpected(refusal{why, std::move(cause.detail), rules.retry_after()});
     };
     if (who.subject.empty()) return unexpected(refusal{reason::subject_missing});
-    if (!detail::is_utf8(who.subject)) return unexpected(refusal{reason::invalid_utf8});
+    for (const std::string_view claim : {who.subject, who.audience, who.nonce})
+        if (!detail::is_utf8(claim)) return unexpected(refusal{reason::invalid_utf8});
+    // RFC 7519 2: a NumericDate counts from 1970. Beyond the year 9999 nobody could write it as a date.
+    constexpr std::chrono::sys_seconds latest(std::chrono::seconds(253'402'300'799));
+    if (who.auth_time && (*who.auth_time < std::chrono::sys_seconds{} || *who.auth_time > latest))
+        return unexpected(refusal{reason::auth_time_out_of_range});
     if (!asking.may_use("refresh_token")) return unexpected(refusal{reason::grant_type_not_allowed});
     auto granted = scope::parse(who.scope);
     if (!granted) return unexpected(refusal{reason::scope_malformed});
@@ -2670,7 +2815,7 @@ private:
 
 } // namespace regrant::inline v0
 
-// regrant/detail/ascii.hpp - letters compared without regard to case or locale.
+// regrant/detail/ascii.hpp - the words of HTTP headers, compared without regard to case or locale.
 
 namespace regrant::inline v0::detail {
 
@@ -2679,6 +2824,19 @@ constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cas
 constexpr bool equal_but_case(std::string_view one, std::string_view other) noexcept {
     return std::equal(one.begin(), one.end(), other.begin(), other.end(),
                       [](char a, char b) { return lower(a) == lower(b); });
+}
+
+/// Takes an RFC 9110 5.6.2 token off the front of a text.
+/// \return empty when the text does not start with one
+constexpr std::string_view take_token(std::string_view& text) noexcept {
+    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+    std::size_t size = 0;
+    while (size != text.size() && ((lower(text[size]) >= 'a' && lower(text[size]) <= 'z') ||
+                                   (text[size] >= '0' && text[size] <= '9') || marks.find(text[size]) != marks.npos))
+        ++size;
+    const std::string_view token = text.substr(0, size);
+    text.remove_prefix(size);
+    return token;
 }
 
 /// Whether a list as in `Connection: TE, close` has a word.
@@ -3032,6 +3190,16 @@ public:
         return std::nullopt;
     }
 
+    /// Whether all names and values are ASCII.
+    bool is_ascii() const noexcept {
+        const auto is_plain = [](std::string_view text) {
+            return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+        };
+        for (const field each : fields())
+            if (!is_plain(each.name) || !is_plain(each.value)) return false;
+        return true;
+    }
+
     /// Whether any name but `repeatable` occurs twice, be its value empty or not.
     /// \par RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once"
     bool repeats_a_name(std::string_view repeatable = {}) const {
@@ -3077,14 +3245,18 @@ namespace regrant::inline v0 {
 /// algorithm and used as the password."
 class basic_credentials {
 public:
+    /// Whether an Authorization header is of this scheme, be its credentials well-formed or not.
+    static constexpr bool is_scheme_of(std::string_view header) noexcept {
+        // RFC 9110 11.1: "a case-insensitive token"
+        return detail::equal_but_case(header.substr(0, header.find(' ')), "basic");
+    }
+
     /// \param header  the value of the Authorization header
     /// \par Errors
-    /// `reason::scheme_unknown`; `reason::credentials_malformed` for bad base64, no colon or an empty user (R24)
+    /// `reason::scheme_unknown`; `reason::credentials_malformed` for bad base64, no colon or an empty user
     static result<basic_credentials, reason> parse(std::string_view header) {
-        const std::string_view scheme = header.substr(0, header.find(' '));
-        // RFC 9110 11.1: "a case-insensitive token"
-        if (!detail::equal_but_case(scheme, "basic")) return unexpected(reason::scheme_unknown);
-        header.remove_prefix((std::min)(header.size(), header.find_first_not_of(' ', scheme.size())));
+        if (!is_scheme_of(header)) return unexpected(reason::scheme_unknown);
+        header.remove_prefix((std::min)(header.size(), header.find_first_not_of(' ', header.find(' '))));
 
         auto text = base64_decode(header);
         if (!text) return unexpected(reason::credentials_malformed);
@@ -3243,18 +3415,6 @@ namespace regrant::inline v0 {
 
 namespace detail {
 
-/// Takes an RFC 9110 5.6.2 token off the front of a text; empty where none stands there.
-constexpr std::string_view take_token(std::string_view& text) noexcept {
-    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-    std::size_t size = 0;
-    while (size != text.size() && ((lower(text[size]) >= 'a' && lower(text[size]) <= 'z') ||
-                                   (text[size] >= '0' && text[size] <= '9') || marks.find(text[size]) != marks.npos))
-        ++size;
-    const std::string_view token = text.substr(0, size);
-    text.remove_prefix(size);
-    return token;
-}
-
 /// Takes an RFC 9110 5.6.4 quoted-string off the front of a text.
 /// \pre text starts with the quote
 /// \return whether it means "utf-8", or nothing where it does not end
@@ -3274,52 +3434,59 @@ constexpr std::optional<bool> take_quoted_utf8(std::string_view& text) noexcept 
 
 } // namespace detail
 
-/// Whether a Content-Type names application/x-www-form-urlencoded, in UTF-8 if it names a charset at all.
+/// The charset that a form's media type names. UTF-8 is meant when it names none.
+enum class form_charset : std::uint8_t { utf8, other };
+
+/// Reads a Content-Type.
 ///
-/// \par RFC 9110 8.3.1: "The type and subtype tokens are case-insensitive" (R2, R3)
-constexpr bool is_form_media_type(std::string_view content_type) noexcept {
+/// \return the charset of a form; nothing for another media type, or text that is no media type
+/// \par RFC 9110 8.3.1: "The type and subtype tokens are case-insensitive"
+constexpr std::optional<form_charset> form_charset_of(std::string_view content_type) noexcept {
     // As nearly all clients write it.
-    if (content_type == "application/x-www-form-urlencoded") return true;
+    if (content_type == "application/x-www-form-urlencoded") return form_charset::utf8;
     const auto skip_blanks = [&] {
         content_type.remove_prefix((std::min)(content_type.find_first_not_of(" \t"), content_type.size()));
     };
     skip_blanks();
     const std::string_view type = detail::take_token(content_type);
-    if (!detail::equal_but_case(type, "application") || !content_type.starts_with('/')) return false;
+    if (!detail::equal_but_case(type, "application") || !content_type.starts_with('/')) return std::nullopt;
     content_type.remove_prefix(1);
-    if (!detail::equal_but_case(detail::take_token(content_type), "x-www-form-urlencoded")) return false;
+    if (!detail::equal_but_case(detail::take_token(content_type), "x-www-form-urlencoded")) return std::nullopt;
+    auto charset = form_charset::utf8;
     for (skip_blanks(); !content_type.empty(); skip_blanks()) {
-        if (!content_type.starts_with(';')) return false;
+        if (!content_type.starts_with(';')) return std::nullopt;
         content_type.remove_prefix(1);
         skip_blanks();
         // RFC 9110 5.6.6: parameters = *( OWS ";" OWS [ parameter ] )
         if (content_type.empty() || content_type.starts_with(';')) continue;
         const std::string_view name = detail::take_token(content_type);
         // It has no whitespace around "=".
-        if (name.empty() || !content_type.starts_with('=')) return false;
+        if (name.empty() || !content_type.starts_with('=')) return std::nullopt;
         content_type.remove_prefix(1);
         bool is_utf8 = false;
         if (content_type.starts_with('"')) {
             const auto quoted = detail::take_quoted_utf8(content_type);
-            if (!quoted) return false;
+            if (!quoted) return std::nullopt;
             is_utf8 = *quoted;
         } else {
             const std::string_view value = detail::take_token(content_type);
-            if (value.empty()) return false;
+            if (value.empty()) return std::nullopt;
             is_utf8 = detail::equal_but_case(value, "utf-8");
         }
-        if (detail::equal_but_case(name, "charset") && !is_utf8) return false;
+        if (detail::equal_but_case(name, "charset") && !is_utf8) charset = form_charset::other;
     }
-    return true;
+    return charset;
 }
 
 /// How a form that cannot be read is refused.
-constexpr reason reason_of(form_error error) noexcept {
+/// \param charset  what the request said the form is written in
+constexpr reason reason_of(form_error error, form_charset charset = form_charset::utf8) noexcept {
     switch (error) {
     case form_error::too_large: return reason::body_too_large;
     case form_error::too_many_fields: return reason::too_many_fields;
     case form_error::malformed_escape: return reason::malformed_escape;
-    case form_error::invalid_utf8: return reason::invalid_utf8;
+    case form_error::invalid_utf8:
+        return charset == form_charset::utf8 ? reason::invalid_utf8 : reason::charset_not_utf8;
     case form_error::nul_byte: break;
     }
     return reason::nul_byte;
@@ -3337,10 +3504,13 @@ public:
     static result<token_request, refusal> parse(http_request&& request, form_limits limits = {}) {
         // RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         if (request.method != "POST") return refused(reason::method_not_post);
-        if (request.content_type.differs() || !is_form_media_type(request.content_type.text()))
-            return refused(reason::media_type_not_form);
+        const auto charset = form_charset_of(request.content_type.text());
+        if (request.content_type.differs() || !charset) return refused(reason::media_type_not_form);
         auto parsed = form::parse(std::move(request.body), limits);
-        if (!parsed) return refused(reason_of(parsed.error()));
+        if (!parsed) return refused(reason_of(parsed.error(), *charset));
+        // RFC 6749 Appendix B: "encoded using the "application/x-www-form-urlencoded" ... with a character encoding of
+        // UTF-8". ASCII means the same in the charsets that clients name instead.
+        if (*charset == form_charset::other && !parsed->is_ascii()) return refused(reason::charset_not_utf8);
         // RFC 8707 2: "Multiple resource parameters MAY be used"; no other name may occur twice (R7).
         if (parsed->repeats_a_name("resource")) return refused(reason::parameter_repeated);
         if (has_secret(request.query.reveal())) return refused(reason::secret_in_query);
@@ -3539,16 +3709,19 @@ private:
 /// Reads the credentials of a request.
 ///
 /// \param request  outlives the steps that follow
+/// An Authorization header of another scheme is no client authentication. It is ignored when the body names the client:
+/// browsers' interceptors add an old `Bearer` to any request.
 /// \par Errors
-/// `invalid_request` for two mechanisms at once (R16); `invalid_client` for none, or one that cannot be read
+/// `invalid_request` for two mechanisms at once; `invalid_client` for none, or one that cannot be read
 inline result<identifying_client, refusal> begin(const token_request& request, instant now) {
     const received_header& authorization = request.authorization();
     credentials sent;
     sent.peer = request.peer();
-    if (authorization.is_present()) {
-        // RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
-        if (authorization.is_repeated() || request.client_secret())
-            return unexpected(refusal{reason::two_mechanisms});
+    const bool is_basic = authorization.is_present() && basic_credentials::is_scheme_of(authorization.text());
+    // RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
+    if (authorization.is_repeated() || (is_basic && request.client_secret()))
+        return unexpected(refusal{reason::two_mechanisms});
+    if (is_basic || (authorization.is_present() && !request.client_id())) {
         sent.method = auth_method::client_secret_basic;
         auto basic = basic_credentials::parse(authorization.text());
         if (!basic) return sent.refused(basic.error());
@@ -3989,6 +4162,8 @@ private:
 
 // regrant/http_reply.hpp - an answer of the token endpoint as status, headers, body.
 
+#include <iterator>
+
 namespace regrant::inline v0 {
 
 struct http_header {
@@ -4016,12 +4191,46 @@ enum class error_descriptions : std::uint8_t { off, on };
 /// Whether pages of other origins may call the endpoint (R115).
 enum class cross_origin : std::uint8_t { off, on };
 
+/// Request headers that pages of other origins may send beside those that every client may: `authorization`,
+/// `content-type` and `dpop`.
+///
+///     settings.replies.allowed_headers = *regrant::cors_headers::make({"traceparent", "x-requested-with"});
+///
+/// A browser that is told of a header that is not in the list does not send the request (Fetch 4.8).
+class cors_headers {
+public:
+    cors_headers() = default;
+
+    /// \param names  in any case
+    /// \par Errors
+    /// a name that is no header name (RFC 9110 5.6.2)
+    static result<cors_headers, setup_error> make(const std::vector<std::string_view>& names) {
+        cors_headers made;
+        for (const std::string_view name : names) {
+            std::string_view rest = name;
+            if (detail::take_token(rest).empty() || !rest.empty())
+                return unexpected(setup_error{"a request header that other origins may send is no header name"});
+            made.text_.append(", ");
+            std::transform(name.begin(), name.end(), std::back_inserter(made.text_), detail::lower);
+        }
+        return made;
+    }
+
+    /// The value of `Access-Control-Allow-Headers`.
+    const std::string& text() const noexcept { return text_; }
+
+private:
+    std::string text_ = "authorization, content-type, dpop";
+};
+
 /// How answers are dressed.
 struct reply_settings {
     /// What `WWW-Authenticate` names the protected space.
     std::string realm = "token endpoint";
     error_descriptions descriptions = error_descriptions::off;
     regrant::cross_origin cross_origin = regrant::cross_origin::off;
+    /// What a preflight is told.
+    cors_headers allowed_headers{};
 };
 
 namespace detail {
@@ -4100,11 +4309,11 @@ inline void expose_to(http_reply& reply, std::string_view origin) {
 }
 
 /// Answers a preflight from an origin that may call (Fetch 3.2.2, 4.8).
-inline http_reply preflight_reply(std::string_view origin) {
+inline http_reply preflight_reply(std::string_view origin, const reply_settings& settings = {}) {
     http_reply reply{http_status::no_content};
     reply.headers.push_back({"Access-Control-Allow-Origin", std::string(origin)});
     reply.headers.push_back({"Access-Control-Allow-Methods", "POST"});
-    reply.headers.push_back({"Access-Control-Allow-Headers", "authorization, content-type"});
+    reply.headers.push_back({"Access-Control-Allow-Headers", settings.allowed_headers.text()});
     reply.headers.push_back({"Access-Control-Max-Age", "600"});
     reply.headers.push_back({"Vary", "Origin"});
     return reply;
@@ -4419,8 +4628,7 @@ class opening_token : step<started> {
 public:
     using step::step;
     std::string_view ask() const noexcept { return so_far_.request->refresh_token; }
-    /// \param opened  nothing for a text that the server never issued
-    result<loading_grant, refusal> with(std::optional<opened_token> opened) &&;
+    result<loading_grant, refusal> with(const token_opening& opened) &&;
 };
 
 /// Asks for the family's row.
@@ -4487,8 +4695,10 @@ public:
     result<writing_generation, refusal> with(std::optional<grant> found) &&;
 };
 
-inline result<loading_grant, refusal> opening_token::with(std::optional<opened_token> opened) && {
-    if (!opened) return unexpected(refused(reason::token_not_ours));
+inline result<loading_grant, refusal> opening_token::with(const token_opening& opened) && {
+    if (!opened)
+        return unexpected(refused(opened.error() == unopened::key_unknown ? reason::token_key_unknown
+                                                                          : reason::token_not_ours));
     return result<loading_grant, refusal>(std::in_place, so_far_, *opened);
 }
 
@@ -4651,7 +4861,7 @@ private:
         return none;
     }
 
-    static void note(decision& seen, const std::optional<opened_token>& opened) noexcept {
+    static void note(decision& seen, const token_opening& opened) noexcept {
         if (!opened) return;
         seen.row = opened->key;
         seen.generation = opened->lineage.generation;
@@ -4905,7 +5115,7 @@ private:
 
     http_reply preflight(std::string_view origin) {
         const bool is_known = is_anybodys(origin);
-        if (is_known) return preflight_reply(origin);
+        if (is_known) return preflight_reply(origin, settings_.replies);
         return http_reply{http_status::no_content};
     }
 
@@ -5343,7 +5553,7 @@ private:
         return none;
     }
 
-    static void note(decision& seen, const std::optional<opened_token>& opened) noexcept {
+    static void note(decision& seen, const token_opening& opened) noexcept {
         if (!opened) return;
         seen.row = opened->key;
         seen.generation = opened->lineage.generation;
@@ -5607,7 +5817,7 @@ private:
 
     task<http_reply> preflight(std::string_view origin) {
         const bool is_known = co_await is_anybodys(origin);
-        if (is_known) co_return preflight_reply(origin);
+        if (is_known) co_return preflight_reply(origin, settings_.replies);
         co_return http_reply{http_status::no_content};
     }
 
@@ -5644,11 +5854,13 @@ private:
 // regrant/client_list.hpp - a client_registry in memory.
 
 #include <functional>
-#include <map>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace regrant::inline v0 {
 
-/// Registrations that do not change while the server runs. Lookups take no lock.
+/// Registrations that do not change while the server runs. Lookups take no lock, and as long for a hundred thousand
+/// clients as for one.
 class client_list {
 public:
     /// \par Errors
@@ -5657,6 +5869,7 @@ public:
         client_list list;
         for (client& each : clients) {
             if (auto fault = fault_of(each)) return unexpected(std::move(*fault));
+            list.origins_.insert(each.allowed_origins.begin(), each.allowed_origins.end());
             std::string id = each.client_id;
             if (!list.clients_.emplace(id, std::make_shared<const client>(std::move(each))).second)
                 return unexpected(setup_error{"two clients are registered as \"" + id + "\""});
@@ -5670,21 +5883,23 @@ public:
     }
 
     result<bool, outage> allows_origin(std::string_view origin) const {
-        for (const auto& [id, each] : clients_)
-            if (each->allows_origin(origin)) return true;
-        return false;
+        return origins_.contains(origin);
     }
 
     /// Whether any page of another origin may call: what `reply_settings::cross_origin` is switched on for.
-    bool has_origins() const noexcept {
-        for (const auto& [id, each] : clients_)
-            if (!each->allowed_origins.empty()) return true;
-        return false;
-    }
+    bool has_origins() const noexcept { return !origins_.empty(); }
 
 private:
+    /// Lets texts be looked up by a view.
+    struct text_hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+    };
+
     client_list() = default;
-    std::map<std::string, client_ptr, std::less<>> clients_;
+    std::unordered_map<std::string, client_ptr, text_hash, std::equal_to<>> clients_;
+    /// Those of all clients.
+    std::unordered_set<std::string, text_hash, std::equal_to<>> origins_;
 };
 
 } // namespace regrant::inline v0
@@ -5762,9 +5977,13 @@ namespace regrant::inline v0 {
 /// A claim of the host's own: a name with its value as JSON.
 ///
 ///     regrant::extra_claim role("role", "editor");
+///
+/// Name and value are UTF-8 (RFC 7519 7.1); the issuer refuses a claim that is not.
 class extra_claim {
 public:
-    extra_claim(std::string_view name, std::string_view text) : name_(name) { json_writer(json_).value(text); }
+    extra_claim(std::string_view name, std::string_view text) : name_(name), is_utf8_(detail::is_utf8(text)) {
+        json_writer(json_).value(text);
+    }
     /// A number, or `true` or `false`.
     template <std::integral Value> extra_claim(std::string_view name, Value value) : name_(name) {
         json_writer(json_).value(value);
@@ -5773,16 +5992,20 @@ public:
     /// \pre json is one JSON value; `parse_claim` checks text that is not known to be
     static extra_claim from_json(std::string_view name, std::string json) {
         extra_claim made(name, false);
+        made.is_utf8_ = detail::is_utf8(json);
         made.json_ = std::move(json);
         return made;
     }
 
     const std::string& name() const noexcept { return name_; }
     const std::string& json() const noexcept { return json_; }
+    /// Whether name and value were given as UTF-8.
+    bool is_utf8() const noexcept { return is_utf8_ && detail::is_utf8(name_); }
 
 private:
     std::string name_;
-    std::string json_;
+    std::string json_{};
+    bool is_utf8_ = true;
 };
 
 /// What a claims hook adds, in the order given, behind the claims of the profile.
@@ -5843,11 +6066,13 @@ public:
     jwt_claims(const jwt_claims& other) : jwt_claims(other.slashes_) {
         text_.truncate(0);
         text_.append(other.text_.reveal());
+        is_utf8_ = other.is_utf8_;
     }
     jwt_claims(jwt_claims&&) noexcept = default;
     jwt_claims& operator=(jwt_claims other) noexcept {
         text_ = std::move(other.text_);
         slashes_ = other.slashes_;
+        is_utf8_ = other.is_utf8_;
         return *this;
     }
     ~jwt_claims() = default;
@@ -5880,15 +6105,19 @@ public:
     }
     /// A value that is JSON already.
     jwt_claims& add_json(json_name name, std::string_view json_text) {
+        is_utf8_ = is_utf8_ && detail::is_utf8(json_text);
         return with(name, [&](writer& json) { json.raw(json_text); });
     }
 
     /// The JSON object.
     std::string json() const { return std::string(text_.reveal()) + '}'; }
+    /// Whether every name and value was UTF-8. Claims that were not are never signed: what stands in `json` for two of
+    /// them could read alike.
+    bool is_utf8() const noexcept { return is_utf8_; }
 
 private:
     using writer = basic_json_writer<secret>;
-    friend secret jwt_signing_input(std::string_view header_segment, jwt_claims claims);
+    friend result<secret, outage> jwt_signing_input(std::string_view header_segment, jwt_claims claims);
 
     /// Room for all of a token of usual claims, signed by a key of 2048 bits: the token is made where its claims stand.
     static constexpr std::size_t usual_token_bytes = 1000;
@@ -5897,11 +6126,13 @@ private:
         writer json(text_, slashes_, text_.size() == 1 ? json_place::first : json_place::following);
         json.key(name);
         write(json);
+        is_utf8_ = is_utf8_ && !json.has_replaced();
         return *this;
     }
 
     secret text_;
     solidus slashes_;
+    bool is_utf8_ = true;
 };
 
 /// The first segment of every token of one type that a key signs, so that it is made once.
@@ -5914,8 +6145,11 @@ inline std::string jwt_header_segment(std::string_view key_id, std::string_view 
 }
 
 /// What is signed: header and claims, with a dot between (RFC 7515 5.1).
-inline secret jwt_signing_input(std::string_view header_segment, jwt_claims claims) {
+/// \par Errors
+/// a name or value of the claims that is not UTF-8 (RFC 7519 7.1)
+inline result<secret, outage> jwt_signing_input(std::string_view header_segment, jwt_claims claims) {
     constexpr std::size_t usual_signature_bytes = 256;
+    if (!claims.is_utf8()) return unexpected(outage{"a claim's name or value is not UTF-8"});
     secret input = std::move(claims.text_);
     input.push_back('}');
     const std::size_t json_bytes = input.size();
@@ -5962,12 +6196,14 @@ template <signer Signer> result<void, outage> sign_jwts(const Signer& with, std:
 ///     auto jwt = regrant::encode_jwt(*key, regrant::jwt_claims().add("sub", "alice"));
 ///
 /// \par Errors
-/// the signer's outage
+/// the signer's outage; a claim or key id that is not UTF-8
 /// \par RFC 7515 7.1, RFC 7518 3.3
 template <signer Signer>
 result<secret, outage> encode_jwt(const Signer& with, jwt_claims claims, std::string_view type = "JWT") {
-    secret token = jwt_signing_input(jwt_header_segment(with.key_id(), type), std::move(claims));
-    if (auto done = sign_jwts(with, std::span(&token, 1)); !done) return unexpected(std::move(done).error());
+    if (!detail::is_utf8(with.key_id())) return unexpected(outage{"the key id is not UTF-8"});
+    auto token = jwt_signing_input(jwt_header_segment(with.key_id(), type), std::move(claims));
+    if (!token) return token;
+    if (auto done = sign_jwts(with, std::span(&*token, 1)); !done) return unexpected(std::move(done).error());
     return token;
 }
 
@@ -6021,13 +6257,17 @@ template <class Signer, class Claims = no_extra_claims, random_source Random = b
 class jwt_issuer {
 public:
     /// \par Errors
-    /// no issuer; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
+    /// no issuer; text that is not UTF-8; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
     /// without an audience; at_hash in profile ciam
     static result<jwt_issuer, setup_error> make(jwt_settings settings, Signer key, Claims claims = {},
                                                 Random random = {}) {
         const auto fault = [](const char* message) { return unexpected(setup_error{message}); };
         constexpr std::chrono::seconds longest = std::chrono::years(100);
         if (settings.issuer.empty()) return fault("the issuer is missing");
+        if (!detail::is_utf8(settings.issuer) || !detail::is_utf8(settings.audience))
+            return fault("the issuer or the audience is not UTF-8");
+        if constexpr (signer<Signer>)
+            if (!detail::is_utf8(key.key_id())) return fault("the signer's key id is not UTF-8");
         for (const auto lifetime : {settings.access_lifetime, settings.id_lifetime})
             if (lifetime <= lifetime.zero() || lifetime > longest)
                 return fault("the lifetime of a token must be between a second and a century");
@@ -6050,7 +6290,7 @@ public:
 
     /// See `token_issuer`.
     /// \par Errors
-    /// the signer's, the random source's or the hook's outage; a hook's claim that is reserved or given twice
+    /// the signer's, the random source's or the hook's outage; a hook's claim that is reserved, given twice or not UTF-8
     result<minted_tokens, outage> mint(const mint_order& order) {
         if constexpr (rolling_signer<Signer>) {
             // Asked once: all tokens of an answer are by one key, whatever is rolled over meanwhile.
@@ -6081,7 +6321,9 @@ private:
 
         auto access = access_claims(order, extra->access_token);
         if (!access) return unexpected(std::move(access).error());
-        std::array<secret, 2> tokens{jwt_signing_input(by.access, *std::move(access)), secret()};
+        auto input = jwt_signing_input(by.access, *std::move(access));
+        if (!input) return unexpected(std::move(input).error());
+        std::array<secret, 2> tokens{*std::move(input), secret()};
         const bool hashes = wants_id_token && settings_.at_hash == access_token_hash::on;
         // The hash is over the finished access token, so that one must be signed first.
         if (hashes)
@@ -6089,7 +6331,9 @@ private:
         if (wants_id_token) {
             auto id = id_claims(order, hashes ? tokens[0].reveal() : std::string_view(), extra->id_token);
             if (!id) return unexpected(std::move(id).error());
-            tokens[1] = jwt_signing_input(by.id, *std::move(id));
+            input = jwt_signing_input(by.id, *std::move(id));
+            if (!input) return unexpected(std::move(input).error());
+            tokens[1] = *std::move(input);
         }
         const auto unsigned_ = std::span(tokens).subspan(hashes ? 1 : 0, wants_id_token && !hashes ? 2 : 1);
         if (auto done = sign_jwts(key, unsigned_); !done) return unexpected(std::move(done).error());
@@ -6189,11 +6433,13 @@ private:
         return settings_.audience;
     }
 
-    /// A claim that is the profile's, or is given twice, fails the answer rather than leave in silence (R98).
+    /// A claim that is the profile's, is given twice or is not UTF-8 fails the answer rather than leave in silence.
     static result<jwt_claims, outage> with_extra(jwt_claims claims, std::span<const extra_claim> extra) {
         for (std::size_t i = 0; i != extra.size(); ++i) {
             if (is_reserved_claim(extra[i].name()))
                 return unexpected(outage{"the claims hook may not set \"" + extra[i].name() + "\""});
+            if (!extra[i].is_utf8())
+                return unexpected(outage{"the claims hook sets a claim whose name or value is not UTF-8"});
             for (const extra_claim& earlier : extra.first(i))
                 if (earlier.name() == extra[i].name())
                     return unexpected(outage{"the claims hook sets \"" + extra[i].name() + "\" twice"});
@@ -6213,8 +6459,6 @@ private:
 } // namespace regrant::inline v0
 
 // regrant/memory_store.hpp - a token_store in a map: the reference model.
-
-#include <unordered_map>
 
 namespace regrant::inline v0 {
 
@@ -6269,6 +6513,11 @@ public:
         return found;
     }
 
+    result<bool, outage> is_empty() {
+        const std::lock_guard lock(mutex_);
+        return rows_.empty();
+    }
+
     result<std::size_t, outage> reap(instant now) {
         const std::lock_guard lock(mutex_);
         return std::erase_if(rows_, [&](const auto& entry) { return entry.second.expires_at < now; });
@@ -6301,8 +6550,8 @@ private:
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <iterator>
 #include <limits>
+#include <map>
 #include <stdexcept>
 
 // PICOJSON_USE_INT64 changes picojson::value itself, so a program with units of both kinds aborts. This copy has
@@ -6374,10 +6623,19 @@ namespace regrant::inline v0::detail {
 
 using json_value = regrant_picojson::value;
 
+/// Where a text stops being JSON, and why.
+struct json_fault {
+    /// Bytes from the start.
+    std::size_t at = 0;
+    /// What was found there and what is expected; no value of the text is quoted, for it may be a secret.
+    std::string what{};
+};
+
 /// Builds values as picojson does, but lets no member stand twice: picojson would keep the last one in silence.
 class strict_json_context : public regrant_picojson::default_parse_context {
 public:
-    using default_parse_context::default_parse_context;
+    strict_json_context(json_value* out, std::size_t depths, json_fault& fault)
+        : default_parse_context(out, depths), fault_(fault) {}
 
     /// By way of a `secret`, which leaves none of its text behind when it grows.
     template <class Iterator> bool parse_string(regrant_picojson::input<Iterator>& in) {
@@ -6388,17 +6646,23 @@ public:
     }
     template <class Iterator> bool parse_object_item(regrant_picojson::input<Iterator>& in, const std::string& name) {
         auto& object = out_->template get<regrant_picojson::object>();
-        if (object.count(name) != 0) return false;
+        if (object.count(name) != 0) {
+            fault_.what = "the member \"" + name + "\" stands twice";
+            return false;
+        }
         // picojson counts the depth of arrays alone.
-        strict_json_context context(&object[name], depths_ - 1);
+        strict_json_context context(&object[name], depths_ - 1, fault_);
         return regrant_picojson::_parse(context, in);
     }
     template <class Iterator> bool parse_array_item(regrant_picojson::input<Iterator>& in, std::size_t) {
         auto& array = out_->template get<regrant_picojson::array>();
         array.emplace_back();
-        strict_json_context context(&array.back(), depths_);
+        strict_json_context context(&array.back(), depths_, fault_);
         return regrant_picojson::_parse(context, in);
     }
+
+private:
+    json_fault& fault_;
 };
 
 // NOLINTBEGIN(bugprone-exception-escape): get() throws for another type alone, and each was asked for its type
@@ -6412,12 +6676,12 @@ inline void wipe_texts(json_value& value) noexcept {
         for (auto& [name, each] : value.get<regrant_picojson::object>()) wipe_texts(each);
 }
 
-/// Does so when it goes: a registration holds secrets.
-struct wipes_texts {
-    explicit wipes_texts(json_value& of) noexcept : value(of) {}
-    wipes_texts(const wipes_texts&) = delete;
-    wipes_texts& operator=(const wipes_texts&) = delete;
-    ~wipes_texts() { wipe_texts(value); }
+/// Wipes the value's strings on destruction; a registration holds secrets.
+struct wipe_on_exit {
+    explicit wipe_on_exit(json_value& of) noexcept : value(of) {}
+    wipe_on_exit(const wipe_on_exit&) = delete;
+    wipe_on_exit& operator=(const wipe_on_exit&) = delete;
+    ~wipe_on_exit() { wipe_texts(value); }
     json_value& value;
 };
 
@@ -6446,41 +6710,109 @@ constexpr bool is_json_number(std::string_view text) noexcept {
     return text.empty();
 }
 
-/// Whether all numbers of a JSON text keep to the grammar: picojson takes what strtod takes, `01` and `1.` too.
-constexpr bool has_strict_numbers(std::string_view text) noexcept {
+/// Where the first number stands that does not keep to the grammar: picojson takes what strtod takes, `01` and `1.` too.
+constexpr std::optional<std::size_t> find_malformed_number(std::string_view text) noexcept {
     bool in_string = false;
-    while (!text.empty()) {
+    for (std::size_t at = 0; at < text.size();) {
         std::size_t length = 1;
-        if (in_string && text[0] == '\\') length = std::min<std::size_t>(2, text.size());
-        else if (text[0] == '"') in_string = !in_string;
-        else if (!in_string && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) {
-            length = (std::min)(text.find_first_not_of("+-.0123456789eE"), text.size());
-            if (!is_json_number(text.substr(0, length))) return false;
+        const char c = text[at];
+        if (in_string && c == '\\') length = 2;
+        else if (c == '"') in_string = !in_string;
+        else if (!in_string && (c == '-' || (c >= '0' && c <= '9'))) {
+            length = (std::min)(text.find_first_not_of("+-.0123456789eE", at), text.size()) - at;
+            if (!is_json_number(text.substr(at, length))) return at;
         }
-        text.remove_prefix(length);
+        at += length;
     }
-    return true;
+    return std::nullopt;
 }
 
-/// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep.
-///
-/// \return nothing for anything else; no exception leaves
-inline std::optional<json_value> parse_json(std::string_view text) {
-    constexpr std::size_t deepest = 32;
-    if (!is_utf8(text) || !has_strict_numbers(text)) return std::nullopt;
-    try {
-        json_value value;
-        const wipes_texts unless_moved(value);
-        strict_json_context context(&value, deepest);
-        regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
-        if (!regrant_picojson::_parse(context, in)) return std::nullopt;
-        in.skip_ws();
-        if (in.getc() != -1) return std::nullopt;
-        return value;
-    } catch (const std::exception&) {
-        // A number past the range of double makes picojson throw.
-        return std::nullopt;
+/// Where the first byte stands that is not UTF-8.
+constexpr std::optional<std::size_t> find_malformed_utf8(std::string_view text) noexcept {
+    for (std::size_t at = 0; at != text.size();) {
+        const std::size_t length = utf8_sequence(text.substr(at));
+        if (length == 0) return at;
+        at += length;
     }
+    return std::nullopt;
+}
+
+/// Says what a person most likely meant where picojson went no further.
+inline std::string explain_json_fault(std::string_view text, std::size_t at) {
+    constexpr std::string_view blanks = " \t\r\n";
+    if (text.find_first_not_of(blanks) == text.npos) return "the text is empty";
+    bool in_string = false;
+    for (std::size_t i = 0; i < at && i < text.size(); ++i) {
+        if (in_string && text[i] == '\\') ++i;
+        else if (text[i] == '"') in_string = !in_string;
+    }
+    if (at >= text.size())
+        return in_string ? "the text ends within a string: a closing quote is missing"
+                         : "the text ends too early: a closing bracket is missing";
+    const char c = text[at];
+    // A letter may be the first of a secret.
+    const bool is_mark = std::string_view("{}[],:=/#'\"").find(c) != std::string_view::npos;
+    const std::string found = is_mark ? std::string("found ") + c
+                              : static_cast<unsigned char>(c) < 0x20 ? "found a control character"
+                                                                     : "found text";
+    if (in_string)
+        return found + " within a string: a closing quote is missing before it, or it must be escaped by a backslash";
+    const std::size_t last = at == 0 ? text.npos : text.find_last_not_of(blanks, at - 1);
+    const char before = last == text.npos ? '\0' : text[last];
+    if (c == '/' || c == '#') return found + ": JSON has no comments";
+    if ((c == '}' || c == ']') && before == ',') return found + " behind a comma: JSON has no comma before a closing bracket";
+    if (c == '\'') return found + ": names and strings stand in double quotes";
+    if (c == '=') return found + ": a colon stands between a name and its value";
+    if (before == '}' || before == ']' || before == '"')
+        return found + ": expected a comma, a colon or a closing bracket before it";
+    return found + ": expected a value or a name in double quotes";
+}
+
+/// Reads one JSON text (RFC 8259): UTF-8 throughout, a byte order mark in front is passed over, nothing behind it, no
+/// member twice, nested at most 32 deep. Memory that runs out is thrown.
+inline result<json_value, json_fault> read_json(std::string_view text) {
+    constexpr std::size_t max_depth = 32;
+    const std::size_t mark_bytes = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+    text.remove_prefix(mark_bytes);
+    const auto fault = [&](std::size_t at, std::string what) {
+        return unexpected(json_fault{mark_bytes + at, std::move(what)});
+    };
+    if (const auto at = find_malformed_utf8(text)) return fault(*at, "found a byte that is not UTF-8");
+    json_value value;
+    const wipe_on_exit unless_moved(value);
+    json_fault known;
+    strict_json_context context(&value, max_depth, known);
+    regrant_picojson::input<const char*> in(text.data(), text.data() + text.size());
+    bool is_whole = false;
+    try {
+        is_whole = regrant_picojson::_parse(context, in);
+    } catch (const std::overflow_error&) {
+        known.what = "a number is too large";
+    }
+    if (is_whole) in.skip_ws();
+    const auto at = static_cast<std::size_t>(in.cur() - text.data());
+    const auto number = find_malformed_number(text.substr(0, is_whole ? text.size() : (std::min)(at + 1, text.size())));
+    if (number && known.what.empty()) return fault(*number, "a number is not written as JSON has it");
+    if (!is_whole) return fault(at, known.what.empty() ? explain_json_fault(text, at) : std::move(known.what));
+    if (at != text.size()) return fault(at, "found more text behind the value");
+    return value;
+}
+
+/// As `read_json`, without the reason.
+inline std::optional<json_value> parse_json(std::string_view text) {
+    auto read = read_json(text);
+    return read ? std::optional(*std::move(read)) : std::nullopt;
+}
+
+/// "line 3, column 17", both counted from 1, columns in characters.
+inline std::string json_position(std::string_view text, std::size_t at) {
+    const std::string_view before = text.substr(0, at);
+    const std::size_t line_start = before.rfind('\n') + 1; // npos + 1 is 0
+    const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+    std::string_view line = before.substr(line_start);
+    if (line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+    return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
+           std::to_string(1 + std::count_if(line.begin(), line.end(), is_start));
 }
 
 } // namespace regrant::inline v0::detail
@@ -6498,8 +6830,10 @@ namespace regrant::inline v0 {
 /// \par Errors
 /// text that is not one JSON value: not UTF-8, something behind it, a member twice, nested over 32 deep
 inline result<extra_claim, setup_error> parse_claim(std::string_view name, std::string_view json) {
-    const auto value = detail::parse_json(json);
-    if (!value) return unexpected(setup_error{"the claim \"" + std::string(name) + "\" is not one JSON value"});
+    const auto value = detail::read_json(json);
+    if (!value)
+        return unexpected(setup_error{"the claim \"" + std::string(name) + "\" is not one JSON value: " +
+                                      detail::json_position(json, value.error().at) + ": " + value.error().what});
     return extra_claim::from_json(name, value->serialize());
 }
 
@@ -6628,13 +6962,53 @@ namespace regrant::inline v0 {
 
 namespace detail {
 
+/// Reads the array, or says where the text stops being one.
+inline result<json_value, setup_error> read_registration_array(std::string_view json) {
+    auto parsed = read_json(json);
+    if (!parsed)
+        return unexpected(setup_error{json_position(json, parsed.error().at) + ": " + parsed.error().what +
+                                      " (expected one JSON array of registrations)"});
+    if (parsed->is<regrant_picojson::array>()) return *std::move(parsed);
+    const wipe_on_exit guard(*parsed);
+    std::string found = "found a single value";
+    if (parsed->is<regrant_picojson::object>()) {
+        const auto& members = parsed->get<regrant_picojson::object>();
+        found = members.count("client_id") != 0 ? "found one registration; put it in brackets, [ ]"
+                                                : "found an object; take the array out of it";
+    }
+    return unexpected(setup_error{"expected one JSON array of registrations, but " + found});
+}
+
+/// Whether a text has the form of a password hash: its own form (`$2b$...`), that of a directory (`{SSHA}...`), or
+/// Django's (`pbkdf2_sha256$...`). Somebody would otherwise wonder why the secret that it was made of is refused.
+inline bool looks_like_hash(std::string_view text) {
+    constexpr std::string_view crypt[] = {"$1$",     "$2$",     "$2a$",     "$2b$",       "$2x$",    "$2y$",
+                                          "$5$",     "$6$",     "$7$",      "$y$",        "$gy$",    "$sha1$",
+                                          "$argon2", "$scrypt", "$pbkdf2",  "$sha256$",   "$bcrypt", "pbkdf2_sha",
+                                          "argon2$", "scrypt$", "bcrypt$$", "bcrypt_sha", "{"};
+    for (const std::string_view start : crypt) {
+        if (!text.starts_with(start)) continue;
+        // A directory's scheme is a word in braces.
+        if (start != "{") return true;
+        const std::size_t end = text.find('}');
+        return end != text.npos && end > 1 && text.size() > end + 1 &&
+               text.substr(1, end - 1).find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-@.") ==
+                   text.npos;
+    }
+    return false;
+}
+
 /// Reads one registration; the first fault ends it.
 class registration_reader {
 public:
-    explicit registration_reader(const json_value& object) noexcept : object_(object) {}
+    /// \param place  in the array, from 1: what names a client that has no client_id
+    registration_reader(const json_value& object, std::size_t place) noexcept : object_(object), place_(place) {}
 
     result<client, setup_error> read() {
-        if (!object_.is<regrant_picojson::object>()) return unexpected(setup_error{"a client is not a JSON object"});
+        if (!object_.is<regrant_picojson::object>()) {
+            fail("expected a JSON object");
+            return unexpected(std::move(*fault_));
+        }
         id_ = text("client_id", "");
         if (id_.empty() && !fault_) fail("client_id is missing or empty");
         const auto method = read_method();
@@ -6659,7 +7033,10 @@ public:
 
 private:
     void fail(std::string_view what) {
-        if (!fault_) fault_ = setup_error{"client \"" + id_ + "\": " + std::string(what)};
+        if (fault_) return;
+        const std::string whose =
+            id_.empty() ? "registration " + std::to_string(place_) : "client \"" + id_ + '"';
+        fault_ = setup_error{whose + ": " + std::string(what)};
     }
 
     const json_value* member(const char* name) const {
@@ -6745,7 +7122,7 @@ private:
     /// A string, or `{"secret": ..., "expires_at": ...}` for one of two that expire at different times.
     void add_secret(const char* name, std::vector<client_secret>& to, const json_value& found) {
         if (found.is<regrant_picojson::object>()) {
-            registration_reader one(found);
+            registration_reader one(found, place_);
             one.id_ = id_;
             const std::string_view inner = std::string_view(name) == "client_secret" ? "secret" : "hash";
             if (const json_value* text = one.member(inner.data())) {
@@ -6766,6 +7143,8 @@ private:
             return fail(std::string(name) + " is empty, or neither a string nor an array of them");
         client_secret made;
         if (std::string_view(name) == "client_secret") {
+            if (looks_like_hash(found.get<std::string>()))
+                return fail("client_secret looks like the hash of a secret; a hash belongs into client_secret_hash");
             auto hashed = hash_client_secret(found.get<std::string>());
             if (!hashed) return fail("client_secret could not be hashed");
             made.hash = *std::move(hashed);
@@ -6779,6 +7158,7 @@ private:
     }
 
     const json_value& object_;
+    std::size_t place_;
     std::string id_;
     std::optional<setup_error> fault_;
 };
@@ -6795,17 +7175,18 @@ private:
 /// which has neither. `token_endpoint_auth_method` is `client_secret_basic` when omitted, so a client that sends its
 /// secret in the body says `client_secret_post`; `grant_types` is `["refresh_token"]`, `rotate` is true.
 ///
-/// Other members are metadata for somebody else, and are passed over (RFC 7591 2).
+/// Other members are metadata for somebody else, and are passed over (RFC 7591 2); `unknown_members` tells misspelled ones.
 /// \par Errors
-/// text that is not one JSON array; a registration that makes no sense, by its client's name
+/// text that is not one JSON array, with line and column; a registration that makes no sense, by its client's name or its
+/// place in the array. No message holds a secret
 inline result<std::vector<client>, setup_error> parse_registrations(std::string_view json) {
-    auto parsed = detail::parse_json(json).value_or(detail::json_value());
-    const detail::wipes_texts when_read(parsed);
-    if (!parsed.is<regrant_picojson::array>())
-        return unexpected(setup_error{"the registrations are not one JSON array, or have a member twice"});
+    auto parsed = detail::read_registration_array(json);
+    if (!parsed) return unexpected(std::move(parsed).error());
+    const detail::wipe_on_exit guard(*parsed);
     std::vector<client> clients;
-    for (const detail::json_value& each : parsed.get<regrant_picojson::array>()) {
-        auto made = detail::registration_reader(each).read();
+    std::size_t place = 0;
+    for (const detail::json_value& each : parsed->get<regrant_picojson::array>()) {
+        auto made = detail::registration_reader(each, ++place).read();
         if (!made) return unexpected(std::move(made).error());
         clients.push_back(std::move(*made));
     }
@@ -6868,6 +7249,68 @@ inline std::string to_json(const server_metadata& metadata, metadata_document do
 
 } // namespace regrant::inline v0
 
+// regrant/detail/key_text.hpp - tells what a text holds that is no usable private key.
+
+namespace regrant::inline v0::detail {
+
+/// How a PEM text is encrypted, if at all.
+struct pem_encryption {
+    bool is_encrypted = false;
+    /// What RFC 1421's DEK-Info names, for the format before PKCS#8.
+    std::string cipher{};
+};
+
+/// The text of the first `-----BEGIN ...-----` line, empty where there is none.
+constexpr std::string_view pem_label(std::string_view text) noexcept {
+    constexpr std::string_view begin = "-----BEGIN ";
+    const std::size_t at = text.find(begin);
+    if (at == text.npos) return {};
+    text.remove_prefix(at + begin.size());
+    return text.substr(0, text.find("-----"));
+}
+
+inline pem_encryption encryption_of(std::string_view pem) {
+    constexpr std::string_view info = "DEK-Info: ";
+    const bool is_old = pem.find("Proc-Type: 4,ENCRYPTED") != pem.npos;
+    const std::size_t at = pem.find(info);
+    if (is_old && at != pem.npos) {
+        const std::string_view rest = pem.substr(at + info.size());
+        return {true, std::string(rest.substr(0, rest.find_first_of(",\r\n")))};
+    }
+    return {is_old || pem_label(pem) == "ENCRYPTED PRIVATE KEY"};
+}
+
+/// Says what a text is instead of a private key in PEM. It quotes the label alone, which is no secret.
+inline std::string describe_key_text(std::string_view text) {
+    const std::size_t start = text.find_first_not_of(" \t\r\n");
+    const std::string expected = "; expected an RSA private key in PEM (-----BEGIN PRIVATE KEY-----)";
+    if (start == text.npos) return "the text is empty" + expected;
+    const std::string_view label = pem_label(text);
+    if (!label.empty()) {
+        const std::string found = "found " + std::string(label.substr(0, 64));
+        if (label.ends_with("PUBLIC KEY")) return found + ", which cannot sign" + expected;
+        if (label.ends_with("CERTIFICATE") || label.ends_with("CERTIFICATE REQUEST"))
+            return found + "; its private key stands in another file" + expected;
+        if (label == "OPENSSH PRIVATE KEY")
+            return found + "; ssh-keygen -p -m PKCS8 -f COPY converts a copy of it" + expected;
+        if (label.ends_with("PARAMETERS")) return found + " in front of the key; leave them out" + expected;
+        if (!label.ends_with("PRIVATE KEY")) return found + expected;
+        if (text.find("-----END " + std::string(label) + "-----") == text.npos)
+            return found + " without its last line; the text is cut";
+        return found + ", but what stands in it is damaged";
+    }
+    text.remove_prefix(start);
+    if (text.starts_with("PuTTY-User-Key-File")) return "found a key of PuTTY; puttygen exports it" + expected;
+    if (text.starts_with("ssh-") || text.starts_with("ecdsa-")) return "found a public key of SSH" + expected;
+    if (text.starts_with('{')) return "found a JSON text, perhaps a JWK" + expected;
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+        return "found a text in UTF-16; save it in UTF-8" + expected;
+    if (text.starts_with('\x30')) return "found DER instead of PEM; openssl pkey -inform DER converts it" + expected;
+    return "found no -----BEGIN line" + expected;
+}
+
+} // namespace regrant::inline v0::detail
+
 // regrant/signing_key.hpp - an RSA private key that signs RS256.
 
 namespace regrant::inline v0 {
@@ -6885,18 +7328,33 @@ public:
     /// \param pem     PKCS#1 or PKCS#8
     /// \param key_id  the `kid`; empty takes the RFC 7638 thumbprint
     /// \par Errors
-    /// no private key in the text; encrypted; not RSA; under 2048 or over 8192 bits; halves that do not match
+    /// no private key in the text, which is then named for what it holds; encrypted; not RSA; under 2048 or over 8192 bits; a public exponent that is even, under
+    /// 65537 or over 64 bits; halves that do not match; a key id that is not UTF-8
     static result<signing_key, setup_error> from_pem(std::string_view pem, std::string_view key_id = {}) {
-        return checked(detail::rsa_key::from_pem(pem, nullptr), key_id);
+        auto key = detail::rsa_key::from_pem(pem, nullptr);
+        if (key) return checked(std::move(key), key_id);
+        if (detail::encryption_of(pem).is_encrypted)
+            return unexpected(setup_error{"the private key is encrypted, and no passphrase was given"});
+        return unexpected(setup_error{"no usable private key: " + detail::describe_key_text(pem)});
     }
 
     /// The same for an encrypted PEM.
     /// \par Errors
-    /// also a wrong passphrase
+    /// also a wrong passphrase; an algorithm that OpenSSL does not offer
     static result<signing_key, setup_error> from_encrypted_pem(std::string_view pem, const secret& passphrase,
                                                                std::string_view key_id = {}) {
         const std::string_view text = passphrase.reveal();
-        return checked(detail::rsa_key::from_pem(pem, &text), key_id);
+        bool is_unsupported = false;
+        auto key = detail::rsa_key::from_pem(pem, &text, &is_unsupported);
+        if (key) return checked(std::move(key), key_id);
+        const auto encryption = detail::encryption_of(pem);
+        if (!encryption.is_encrypted)
+            return unexpected(setup_error{"no usable private key: " + detail::describe_key_text(pem)});
+        if (is_unsupported || (!encryption.cipher.empty() && !detail::offers_cipher(encryption.cipher)))
+            return unexpected(setup_error{
+                "the private key is encrypted by an algorithm that OpenSSL does not offer here (old ones need its legacy "
+                "provider); encrypt it anew by openssl pkey -aes256, or load that provider"});
+        return unexpected(setup_error{"the encrypted private key does not open with this passphrase"});
     }
 
     /// \param der  PKCS#1 or PKCS#8
@@ -6938,12 +7396,15 @@ private:
 
     static result<signing_key, setup_error> checked(detail::rsa_key key, std::string_view key_id) {
         const auto fault = [](std::string message) { return unexpected(setup_error{std::move(message)}); };
-        if (!key) return fault("no usable private key: not PEM or DER of one, or encrypted with another passphrase");
+        if (!key) return fault("no usable private key: not DER of one (PKCS#1 or PKCS#8), or encrypted");
         if (!key.is_rsa()) return fault("the signing key must be RSA");
         const auto bits = std::to_string(key.bits());
         if (key.bits() < least_bits) return fault("the signing key has " + bits + " bits; RS256 needs at least 2048");
         if (key.bits() > signature::most_bytes * 8)
             return fault("the signing key has " + bits + " bits; more than 8192 are not supported");
+        if (!key.has_safe_exponent())
+            return fault("the signing key's public exponent must be odd, at least 65537 and at most 64 bits long");
+        if (!detail::is_utf8(key_id)) return fault("the signing key's id is not UTF-8");
         // Halves that do not match would only show at the clients, as signatures that do not verify.
         signature trial;
         const auto text = std::as_bytes(std::span<const char>(std::string_view("regrant")));
@@ -7155,6 +7616,8 @@ private:
 
 // regrant/detail/peer_network.hpp - the network that one customer of a provider has, for a peer's address.
 
+#include <initializer_list>
+
 namespace regrant::inline v0::detail {
 
 /// Reads the groups of an IPv6 address (RFC 4291 2.2); the last two may be written as IPv4.
@@ -7216,22 +7679,32 @@ private:
     std::size_t count_ = 0;
 };
 
-/// What failures from an address count for: an IPv4 address is one customer; of IPv6 each has a /64 at least (RFC
-/// 6177), so that a count by address would bind nobody. Other text counts as it is.
+/// The network whose failures count together for an address: an IPv4 address is one customer, and so is a /64 of IPv6
+/// (RFC 6177). Other text counts as it is.
+///
+/// An IPv6 address that stands for an IPv4 address counts as that: IPv4-mapped (RFC 4291 2.5.5.2), translated
+/// (RFC 2765 2.1), of NAT64's well-known prefix (RFC 6052 2.1), 6to4 (RFC 3056 2). Its /64 would be shared by all of
+/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses where
+/// the IPv4 address stands, so such an address counts whole.
 inline std::string peer_network(std::string_view address) {
     if (address.find(':') == std::string_view::npos) return std::string(address);
     const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
     if (!groups) return std::string(address);
     const auto& group = *groups;
-    const bool is_mapped = group[0] == 0 && group[1] == 0 && group[2] == 0 && group[3] == 0 && group[4] == 0 &&
-                           group[5] == 0xFFFF;
+    const auto starts_with = [&](std::initializer_list<std::uint16_t> prefix) {
+        return std::equal(prefix.begin(), prefix.end(), group.begin());
+    };
+    const auto ipv4 = [](std::uint16_t high, std::uint16_t low) {
+        return std::to_string(high >> 8) + '.' + std::to_string(high & 0xFF) + '.' + std::to_string(low >> 8) + '.' +
+               std::to_string(low & 0xFF);
+    };
+    if (starts_with({0, 0, 0, 0, 0, 0xFFFF}) || starts_with({0, 0, 0, 0, 0xFFFF, 0}) ||
+        starts_with({0x64, 0xFF9B, 0, 0, 0, 0}))
+        return ipv4(group[6], group[7]);
+    if (starts_with({0x2002})) return ipv4(group[1], group[2]);
+    const std::size_t counted = starts_with({0x64, 0xFF9B, 1}) ? 8 : 4;
     std::string network;
-    if (is_mapped) { // an IPv4 peer on a socket of both families (RFC 4291 2.5.5.2)
-        for (const std::uint16_t two : {group[6], group[7]})
-            network += (network.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
-        return network;
-    }
-    for (std::size_t i = 0; i != 4; ++i) network += std::to_string(group[i]) + ':';
+    for (std::size_t i = 0; i != counted; ++i) network += std::to_string(group[i]) + ':';
     return network;
 }
 
@@ -7260,7 +7733,7 @@ struct throttle_settings {
     std::chrono::hours known_for{24 * 30};
     /// The longest anybody is told to wait, and the most that failures at one moment can be held against them.
     std::chrono::seconds longest_wait{15 * 60};
-    /// In each of three tables, of 24 bytes a bucket; rounded up to a power of two.
+    /// In each of three tables, of 32 bytes a bucket; rounded up to a power of two.
     std::size_t buckets = 8192;
 };
 
@@ -7280,8 +7753,10 @@ struct throttle_settings {
 /// fail is held against them up to `longest_wait`.
 ///
 /// Memory is fixed. A bucket is found by HMAC under a random key of the process, so nobody can choose who shares a set
-/// of eight with whom; in a full set the bucket that is nearest to full gives way, since it knows least: forgetting a
-/// drained one takes as many fresh failures as the table has buckets, from as many addresses. Copies share the counts.
+/// of eight with whom. In a full set of the two tables of failures the bucket that is nearest to full gives way, since
+/// it knows least: forgetting a drained one takes as many fresh failures as the table has buckets, from as many
+/// addresses. In a full set of known addresses the oldest of the client that holds most of them gives way, so a client
+/// that succeeds from any number of addresses forgets its own. Copies share the counts.
 class token_bucket_throttle {
 public:
     /// \par Errors
@@ -7324,7 +7799,11 @@ public:
         if (!known) return outage_of_hmac();
         if (ended == attempt_outcome::succeeded) {
             // Where nobody knows the address, all strangers would be known by it.
-            if (!network.empty()) shared_->known.keep(*known, tried.at);
+            if (!network.empty()) {
+                const auto client = name_of('c', tried.client_id, {});
+                if (!client) return outage_of_hmac();
+                shared_->known.keep(*known, static_cast<owner>(*client), tried.at);
+            }
             return {};
         }
         if (shared_->known.holds(*known, tried.at)) {
@@ -7347,9 +7826,13 @@ private:
     static constexpr std::size_t most_buckets = std::size_t{1} << 24;
     using milliseconds = std::chrono::milliseconds;
 
+    /// Whose known address a bucket is, by a hash of the client's id; 0 in the tables of failures.
+    enum class owner : std::uint64_t {};
+
     /// A bucket as the time at which it will be full again (ITU-T I.371 A.1): no clock has to tick for it.
     struct bucket {
         std::uint64_t name = 0;
+        owner of{};
         instant full_at{};
         /// Until when it says something, and so may not be taken for another. Past in an empty bucket.
         instant kept_until{};
@@ -7385,9 +7868,9 @@ private:
             found.kept_until = (std::max)(found.kept_until, found.full_at);
         }
 
-        void keep(std::uint64_t name, instant now) {
+        void keep(std::uint64_t name, owner of, instant now) {
             const std::scoped_lock lock(lock_of(name));
-            find_or_evict(name, now).kept_until = now + known_for_;
+            find_or_evict(name, now, of).kept_until = now + known_for_;
         }
 
         std::size_t memory_bytes() const noexcept { return buckets_.size() * sizeof(bucket); }
@@ -7414,13 +7897,23 @@ private:
                 if (each.name == name && now < each.kept_until) return &each;
             return nullptr;
         }
-        bucket& find_or_evict(std::uint64_t name, instant now) {
+        bucket& find_or_evict(std::uint64_t name, instant now, owner of = {}) {
             if (bucket* found = find(name, now)) return *found;
             const auto set = set_of(name);
-            bucket& victim = *std::min_element(set.begin(), set.end(), [](const bucket& one, const bucket& other) {
-                return one.kept_until < other.kept_until;
+            // A bucket that says nothing any more is nobody's.
+            const auto share = [&](const bucket& each) {
+                return now < each.kept_until
+                           ? std::count_if(set.begin(), set.end(),
+                                           [&](const bucket& other) {
+                                               return other.of == each.of && now < other.kept_until;
+                                           }) + (each.of == of ? 1 : 0)
+                           : std::ptrdiff_t{ways} + 2;
+            };
+            bucket& victim = *std::min_element(set.begin(), set.end(), [&](const bucket& one, const bucket& other) {
+                const auto ones = share(one), others = share(other);
+                return ones != others ? ones > others : one.kept_until < other.kept_until;
             });
-            victim = {name, now, now};
+            victim = {name, of, now, now};
             return victim;
         }
 
@@ -7478,6 +7971,144 @@ private:
 
     std::shared_ptr<shared_state> shared_;
 };
+
+} // namespace regrant::inline v0
+
+// regrant/unknown_members.hpp - finds misspelled members in a file of registrations.
+
+#include <numeric>
+
+namespace regrant::inline v0 {
+
+namespace detail {
+
+/// What `parse_registrations` reads.
+inline constexpr std::string_view read_members[] = {
+    "client_id",     "client_secret", "client_secret_hash", "client_secret_expires_at", "token_endpoint_auth_method",
+    "scope",         "grant_types",   "allowed_origins",    "audience",                 "not_before",
+    "lenient_basic", "rotate"};
+
+/// What others read: RFC 7591 2, RFC 8705 3.4, RFC 9449 5.2, OpenID Connect Registration 2 and its logout documents.
+inline constexpr std::string_view foreign_members[] = {
+    "application_type",
+    "authorization_details_types",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
+    "authorization_signed_response_alg",
+    "backchannel_logout_session_required",
+    "backchannel_logout_uri",
+    "client_id_issued_at",
+    "client_name",
+    "client_uri",
+    "contacts",
+    "default_acr_values",
+    "default_max_age",
+    "dpop_bound_access_tokens",
+    "frontchannel_logout_session_required",
+    "frontchannel_logout_uri",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "id_token_signed_response_alg",
+    "initiate_login_uri",
+    "jwks",
+    "jwks_uri",
+    "logo_uri",
+    "policy_uri",
+    "post_logout_redirect_uris",
+    "redirect_uris",
+    "registration_access_token",
+    "registration_client_uri",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
+    "request_object_signing_alg",
+    "request_uris",
+    "require_auth_time",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+    "response_types",
+    "sector_identifier_uri",
+    "software_id",
+    "software_statement",
+    "software_version",
+    "subject_type",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_email",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_subject_dn",
+    "tls_client_certificate_bound_access_tokens",
+    "token_endpoint_auth_signing_alg",
+    "tos_uri",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "userinfo_signed_response_alg",
+};
+
+/// How many letters must be put in, taken out or changed to make one text the other (Levenshtein).
+inline std::size_t edit_distance(std::string_view one, std::string_view other) {
+    std::vector<std::size_t> row(other.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i != one.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t k = 0; k != other.size(); ++k) {
+            const std::size_t changed = diagonal + (one[i] == other[k] ? 0 : 1);
+            diagonal = row[k + 1];
+            row[k + 1] = (std::min)({changed, row[k] + 1, row[k + 1] + 1});
+        }
+    }
+    return row.back();
+}
+
+/// The name that somebody most likely meant; empty when none is near.
+inline std::string_view nearest_member(std::string_view name) {
+    std::string_view nearest;
+    std::size_t least = name.size() / 2 + 1;
+    for (const std::span<const std::string_view> names : {std::span<const std::string_view>(read_members),
+                                                          std::span<const std::string_view>(foreign_members)})
+        for (const std::string_view known : names)
+            if (const std::size_t distance = edit_distance(name, known); distance < least) {
+                least = distance;
+                nearest = known;
+            }
+    return nearest;
+}
+
+} // namespace detail
+
+/// Lists the members of registrations that neither this library nor a standard of client registration knows: most likely
+/// they are misspelled, and `parse_registrations` passes over them.
+///
+///     for (const std::string& each : *regrant::unknown_members(text)) std::cerr << "warning: " << each << '\n';
+///
+/// \param json  as of `parse_registrations`
+/// \return a sentence for each, in the order of the clients
+/// \par Errors
+/// text that is not one JSON array
+/// \par RFC 7591 2
+inline result<std::vector<std::string>, setup_error> unknown_members(std::string_view json) {
+    auto parsed = detail::read_registration_array(json);
+    if (!parsed) return unexpected(std::move(parsed).error());
+    const detail::wipe_on_exit guard(*parsed);
+    std::vector<std::string> found;
+    std::size_t place = 0;
+    for (const detail::json_value& each : parsed->get<regrant_picojson::array>()) {
+        ++place;
+        if (!each.is<regrant_picojson::object>()) continue;
+        const auto& members = each.get<regrant_picojson::object>();
+        const auto id = members.find("client_id");
+        const std::string whose = id != members.end() && id->second.is<std::string>()
+                                      ? "client \"" + id->second.get<std::string>() + '"'
+                                      : "registration " + std::to_string(place);
+        for (const auto& [name, value] : members) {
+            if (std::ranges::count(detail::read_members, name) != 0 || std::ranges::count(detail::foreign_members, name) != 0)
+                continue;
+            const std::string_view meant = detail::nearest_member(name);
+            found.push_back(whose + ": the member \"" + name + "\" is unknown" +
+                            (meant.empty() ? "" : "; did you mean \"" + std::string(meant) + "\"?"));
+        }
+    }
+    return found;
+}
 
 } // namespace regrant::inline v0
 

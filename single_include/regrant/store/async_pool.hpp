@@ -92,8 +92,8 @@ private:
     bool is_late_ = false;
 };
 
-/// At most so many connections, as in `connection_pool`; whoever finds all in use waits in a queue, and a connection
-/// that comes back goes to the first in it.
+/// At most `max` connections, by the rules of `connection_pool`. Callers that find all in use wait in a queue, and a
+/// connection that comes back goes to the first of them.
 ///
 /// All of it happens on one strand. Leases and waiting coroutines keep alive what the pool is a part of.
 template <class Connection> class async_pool {
@@ -105,6 +105,8 @@ public:
 
     static constexpr std::chrono::milliseconds shortest_back_off{20};
     static constexpr std::chrono::milliseconds longest_back_off{1000};
+    /// The same while other connections serve.
+    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
 
     /// A connection in somebody's hands; it comes back if they say that all went well, else it is closed.
     class lease {
@@ -113,28 +115,38 @@ public:
             : from_(&from), connection_(std::move(connection)) {}
         lease(lease&& other) noexcept
             : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
-              keep_(other.keep_) {}
+              begun_(other.begun_), ending_(other.ending_) {}
         lease& operator=(lease&&) = delete;
         ~lease() {
             if (from_ == nullptr) return;
-            if (!keep_) connection_.reset();
+            if (ending_ != ending::kept) connection_.reset();
+            if (ending_ == ending::broken) from_->close_unused_since(begun_);
             from_->take_back(std::move(connection_));
         }
 
+        Connection& operator*() const noexcept { return *connection_; }
         Connection* operator->() const noexcept { return connection_.get(); }
         /// The connection is as good as it was. \return true
-        bool keep() noexcept { return keep_ = true; }
+        bool keep() noexcept {
+            ending_ = ending::kept;
+            return true;
+        }
+        /// The server answered, so other connections are not in doubt, but this one is not used again.
+        void close() noexcept { ending_ = ending::closed; }
 
     private:
+        enum class ending : std::uint8_t { broken, closed, kept };
+
         async_pool* from_;
         connection_ptr connection_;
-        bool keep_ = false;
+        clock::time_point begun_ = clock::now();
+        ending ending_ = ending::broken;
     };
 
-    /// \param most  at least 1
-    async_pool(async_strand strand, std::size_t most, opener open)
-        : strand_(std::move(strand)), most_(most), opener_(std::move(open)) {
-        idle_.reserve(most);
+    /// \param max  at least 1
+    async_pool(async_strand strand, std::size_t max, opener open)
+        : strand_(std::move(strand)), max_(max), opener_(std::move(open)) {
+        idle_.reserve(max);
     }
     async_pool(const async_pool&) = delete;
     async_pool& operator=(const async_pool&) = delete;
@@ -146,24 +158,30 @@ public:
         while (true) {
             const auto now = clock::now();
             // Not even one that is idle: used too late, it is closed.
-            if (now >= until) co_return unexpected(outage{mine ? all_in_use : "no time was left"});
+            if (now >= until) co_return unexpected(outage{mine ? none_is_free() : "no time was left"});
             if (mine && mine->given) co_return lease(*this, std::move(mine->given));
             // Whoever comes later queues behind those who wait.
             const bool is_next = mine ? queue_.front() == &*mine : queue_.empty();
             while (is_next && !idle_.empty()) {
                 // The last used: the others grow old and the server may end them.
-                lease taken(*this, std::move(idle_.back()));
+                lease taken(*this, std::move(idle_.back().connection));
                 idle_.pop_back();
                 if (taken->still_open()) co_return taken;
+                taken.close();
             }
             const bool is_resting = failures_ != 0 && now < next_try_;
-            const bool has_room = is_next && open_ < most_ && (failures_ == 0 || !is_trying_);
+            const bool has_room = is_next && open_ < max_ && (failures_ == 0 || !is_trying_);
             if (has_room && !is_resting) {
                 mine.reset();
-                co_return co_await open_one(until);
+                // As in `connection_pool`, part of the patience is left for those that others bring back.
+                const bool is_first = open_ == 0;
+                auto opened =
+                    co_await open_one(is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                if (opened || open_ == 0) co_return opened;
+                continue;
             }
             if (is_resting && open_ == 0) co_return unexpected(outage{last_failure_});
-            if (now >= patience) co_return unexpected(outage{all_in_use});
+            if (now >= patience) co_return unexpected(outage{none_is_free()});
             if (!mine) mine.emplace(*this);
             mine->bell.expires_at(has_room ? (std::min)(patience, next_try_) : patience);
             boost::system::error_code rung;
@@ -172,14 +190,13 @@ public:
     }
 
     /// Closes what is idle, so that the next call resolves the server's name anew.
-    void forget_idle() noexcept {
-        open_ -= idle_.size();
-        idle_.clear();
-        wake_all();
-    }
+    void close_idle() noexcept { close_unused_since(clock::time_point::max()); }
 
 private:
-    static constexpr const char* all_in_use = "every connection was in use for too long";
+    struct idle_connection {
+        connection_ptr connection;
+        clock::time_point since;
+    };
 
     /// Somebody who waits; gone from the queue when they are.
     struct place_in_queue {
@@ -230,13 +247,14 @@ private:
     void note_failure(std::string why) noexcept {
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
-        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);
+        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
+        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
         ++failures_;
     }
 
     void take_back(connection_ptr connection) noexcept {
         if (!connection) {
-            --open_;
+            count_off();
             ring_first();
         } else if (!queue_.empty()) {
             place_in_queue& first = *queue_.front();
@@ -245,8 +263,28 @@ private:
             first.bell.cancel();
         } else {
             // There is room for it: `reserve` was for all of them.
-            idle_.push_back(std::move(connection));
+            idle_.push_back({std::move(connection), clock::now()});
         }
+    }
+
+    void count_off() noexcept {
+        // With none left the back-off of growth is over: the next caller tries at once.
+        if (--open_ == 0) failures_ = 0;
+    }
+
+    /// Closes the idle connections that came back no later than `then`.
+    void close_unused_since(clock::time_point then) noexcept {
+        // The one that was used last stands last.
+        while (!idle_.empty() && idle_.front().since <= then) {
+            idle_.erase(idle_.begin());
+            count_off();
+        }
+        wake_all();
+    }
+
+    std::string none_is_free() const {
+        constexpr const char* all_in_use = "every connection was in use for too long";
+        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
     }
 
     void ring_first() noexcept {
@@ -257,9 +295,9 @@ private:
     }
 
     const async_strand strand_;
-    const std::size_t most_;
+    const std::size_t max_;
     const opener opener_;
-    std::vector<connection_ptr> idle_;
+    std::vector<idle_connection> idle_;
     std::deque<place_in_queue*> queue_;
     /// Idle, lent, or being opened.
     std::size_t open_ = 0;

@@ -223,12 +223,14 @@ inline secret redis_command(std::initializer_list<std::string_view> words) {
     return redis_command(std::span(words.begin(), words.size()));
 }
 
-/// What is said first on each connection.
+/// What is said first on each connection: at least one command. A server that has no room for another client takes the
+/// connection and says so in answer to the first command, which must not be one that may have acted.
 inline std::vector<secret> redis_greeting(const redis_url& to) {
     std::vector<secret> all;
     if (to.password && to.user.empty()) all.push_back(redis_command({"AUTH", to.password->reveal()}));
     else if (to.password) all.push_back(redis_command({"AUTH", to.user, to.password->reveal()}));
     if (to.database != 0) all.push_back(redis_command({"SELECT", std::to_string(to.database)}));
+    if (all.empty()) all.push_back(redis_command({"PING"}));
     return all;
 }
 
@@ -278,7 +280,7 @@ public:
     void close() noexcept { context_.reset(); }
 
     /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
-    bool is_quiet() const noexcept {
+    bool still_open() const noexcept {
         char byte = 0;
         return is_open() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
                (errno == EAGAIN || errno == EWOULDBLOCK);
@@ -677,12 +679,217 @@ private:
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_BATCHES
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
+
+// regrant/detail/connection_pool.hpp - connections to a server, lent to many threads.
+
+#include <condition_variable>
+
+namespace regrant::inline v0::detail {
+
+/// At most `max` connections, opened when they are needed.
+///
+/// - A caller keeps a connection after a good call. Any other connection is closed when its lease ends. If it broke, the
+///   idle connections that have not been used since its call began are closed too: the network may have lost all of them.
+/// - A connection that cannot be opened is an outage only when no other one is open. Otherwise the server has a limit of
+///   its own, or is slow to let more in, and the caller waits for one of those that it serves.
+/// - After a failure nobody tries to open another one until the back-off is over; then one caller tries.
+///
+/// `Connection` has `bool still_open()`: whether it may be used again after some idle time.
+template <class Connection> class connection_pool {
+public:
+    using clock = std::chrono::steady_clock;
+    using connection_ptr = std::unique_ptr<Connection>;
+    using opener = std::function<result<connection_ptr, outage>(clock::time_point until)>;
+
+    static constexpr std::chrono::milliseconds shortest_back_off{20};
+    static constexpr std::chrono::milliseconds longest_back_off{1000};
+    /// The same while other connections serve.
+    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
+
+    /// A connection in somebody's hands. The pool outlives it.
+    class lease {
+    public:
+        lease(connection_pool& from, connection_ptr connection) noexcept
+            : from_(&from), connection_(std::move(connection)) {}
+        lease(lease&& other) noexcept
+            : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
+              begun_(other.begun_), ending_(other.ending_) {}
+        lease& operator=(lease&&) = delete;
+        ~lease() {
+            if (from_ == nullptr) return;
+            if (ending_ != ending::kept) connection_.reset();
+            if (ending_ == ending::broken) from_->close_unused_since(begun_);
+            from_->take_back(std::move(connection_));
+        }
+
+        /// Whether it holds a connection; one that was moved from does not.
+        explicit operator bool() const noexcept { return connection_ != nullptr; }
+        Connection& operator*() const noexcept { return *connection_; }
+        Connection* operator->() const noexcept { return connection_.get(); }
+        /// The connection is as good as it was. \return true
+        bool keep() noexcept {
+            ending_ = ending::kept;
+            return true;
+        }
+        /// The server answered, so other connections are not in doubt, but this one is not used again.
+        void close() noexcept { ending_ = ending::closed; }
+
+    private:
+        enum class ending : std::uint8_t { broken, closed, kept };
+
+        connection_pool* from_;
+        connection_ptr connection_;
+        clock::time_point begun_ = clock::now();
+        ending ending_ = ending::broken;
+    };
+
+    /// \param max  at least 1
+    connection_pool(std::size_t max, opener open) : max_(max), opener_(std::move(open)) { idle_.reserve(max); }
+    connection_pool(const connection_pool&) = delete;
+    connection_pool& operator=(const connection_pool&) = delete;
+
+    /// \param patience  until when to wait for somebody else's
+    /// \param until     when a connection of one's own must be open
+    result<lease, outage> take(clock::time_point patience, clock::time_point until) {
+        std::unique_lock lock(mutex_);
+        for (bool has_waited = false;; has_waited = true) {
+            const auto now = clock::now();
+            // Not even an idle one: without time for an answer it would be closed.
+            if (now >= until) return unexpected(outage{has_waited ? none_is_free() : "no time was left"});
+            if (!idle_.empty()) {
+                // The last used: the others grow old and the server may end them.
+                connection_ptr last = std::move(idle_.back().connection);
+                idle_.pop_back();
+                lock.unlock();
+                {
+                    lease taken(*this, std::move(last));
+                    if (taken->still_open()) return taken;
+                    taken.close();
+                }
+                lock.lock();
+                continue;
+            }
+            const bool resting = failures_ != 0 && now < next_try_;
+            const bool has_room = open_ < max_ && (failures_ == 0 || !trying_);
+            if (has_room && !resting) {
+                // Others are in use and come back soon. A server that lets no more in may be silent about it, so part of the
+                // patience is left for them.
+                const bool is_first = open_ == 0;
+                auto opened = open_one(lock, is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                if (opened || open_ == 0) return opened;
+                continue;
+            }
+            if (resting && open_ == 0) return unexpected(outage{last_failure_});
+            if (now >= patience) return unexpected(outage{none_is_free()});
+            changed_.wait_until(lock, has_room ? (std::min)(patience, next_try_) : patience);
+        }
+    }
+
+    /// Closes what is idle, so that the next call resolves the server's name anew.
+    void close_idle() noexcept { close_unused_since(clock::time_point::max()); }
+
+private:
+    struct idle_connection {
+        connection_ptr connection;
+        clock::time_point since;
+    };
+
+    /// A place in the pool, for a connection that is being opened.
+    struct place {
+        connection_pool& in;
+        std::unique_lock<std::mutex>& lock;
+        std::optional<std::string> failure = "memory ran out";
+        ~place() {
+            lock.lock();
+            in.trying_ = false;
+            if (failure) in.note_failure(*std::move(failure));
+            else in.failures_ = 0;
+            in.changed_.notify_all();
+        }
+    };
+
+    /// \param lock  is held before and after
+    result<lease, outage> open_one(std::unique_lock<std::mutex>& lock, clock::time_point until) {
+        ++open_;
+        trying_ = failures_ != 0;
+        lock.unlock();
+        place taken{*this, lock};
+        auto opened = opener_(until);
+        if (!opened) {
+            taken.failure = opened.error().detail;
+            return unexpected(std::move(opened).error());
+        }
+        taken.failure.reset();
+        return lease(*this, *std::move(opened));
+    }
+
+    void note_failure(std::string why) noexcept {
+        --open_;
+        last_failure_ = std::move(why);
+        const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
+        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
+        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
+        ++failures_;
+    }
+
+    void take_back(connection_ptr connection) noexcept {
+        const std::lock_guard lock(mutex_);
+        // There is room for it: `reserve` was for all of them.
+        if (connection) idle_.push_back({std::move(connection), clock::now()});
+        else count_off();
+        changed_.notify_one();
+    }
+
+    void count_off() noexcept {
+        // With none left the back-off of growth is over: the next caller tries at once.
+        if (--open_ == 0) failures_ = 0;
+    }
+
+    /// Closes the idle connections that came back no later than `then`.
+    void close_unused_since(clock::time_point then) noexcept {
+        while (true) {
+            connection_ptr oldest; // closed outside of the lock
+            const std::lock_guard lock(mutex_);
+            // The one that was used last stands last.
+            if (idle_.empty() || idle_.front().since > then) return;
+            oldest = std::move(idle_.front().connection);
+            idle_.erase(idle_.begin());
+            count_off();
+            changed_.notify_one();
+        }
+    }
+
+    /// \pre the lock is held
+    std::string none_is_free() const {
+        constexpr const char* all_in_use = "every connection was in use for too long";
+        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
+    }
+
+    const std::size_t max_;
+    const opener opener_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<idle_connection> idle_;
+    /// Idle, lent, or being opened.
+    std::size_t open_ = 0;
+    /// How many attempts to open one have failed since the last that did not.
+    int failures_ = 0;
+    /// After a failure one at a time tries.
+    bool trying_ = false;
+    clock::time_point next_try_{};
+    std::string last_failure_;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
+
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 
 // regrant/detail/redis_node.hpp - the connections to one Redis server, shared by many threads.
-
-#include <condition_variable>
 
 namespace regrant::inline v0::detail {
 
@@ -694,124 +901,67 @@ struct redis_access {
     std::chrono::milliseconds connect_timeout{};
 };
 
-/// One server: a bounded pool, and the patience with a server that cannot be reached.
+/// One server and its pool of connections.
 class redis_node {
 public:
     /// \param access  outlives the node
-    redis_node(redis_address at, const redis_access& access) : at_(std::move(at)), access_(access) {
-        // To give a connection back must not fail.
-        idle_.reserve(access.connections);
-    }
+    redis_node(redis_address at, const redis_access& access)
+        : at_(std::move(at)), access_(access), pool_(access.connections, [this](auto until) { return open_one(until); }) {}
     redis_node(const redis_node&) = delete;
     redis_node& operator=(const redis_node&) = delete;
 
     const redis_address& address() const noexcept { return at_; }
     std::string named(std::string_view words) const { return "Redis " + at_.text() + ": " + std::string(words); }
 
-    /// A connection on loan; it comes back by itself, or is counted off if it was closed.
+    using pool_type = connection_pool<redis_connection>;
+
+    /// A connection on loan; it comes back unless it was closed.
     class loan {
     public:
-        loan(redis_node& from, redis_connection&& given) noexcept : from_(&from), given_(std::move(given)) {}
-        loan(loan&& other) noexcept : from_(std::exchange(other.from_, nullptr)), given_(std::move(other.given_)) {}
+        explicit loan(pool_type::lease&& given) noexcept : given_(std::move(given)) {}
+        loan(loan&&) noexcept = default;
         loan& operator=(loan&&) = delete;
         ~loan() {
-            if (from_ != nullptr) from_->give_back(std::move(given_));
+            if (!given_) return;
+            if (is_spent_) given_.close();
+            else if (given_->is_open()) given_.keep();
         }
-        redis_connection& operator*() noexcept { return given_; }
-        redis_connection* operator->() noexcept { return &given_; }
+        redis_connection& operator*() noexcept { return *given_; }
+        redis_connection* operator->() noexcept { return &*given_; }
+        /// Closes the connection. The server answered on it, so others are not in doubt.
+        void close() noexcept { is_spent_ = true; }
 
     private:
-        redis_node* from_;
-        redis_connection given_;
+        pool_type::lease given_;
+        bool is_spent_ = false;
     };
 
     /// Nothing was sent where this fails.
     result<loan, std::string> take(redis_time until) {
-        std::unique_lock lock(mutex_);
-        std::string_view why_late = "no time was left";
-        while (true) {
-            // Not even one that is idle: who finds no time to send would close it.
-            if (std::chrono::steady_clock::now() >= until) return none(why_late);
-            while (!idle_.empty()) {
-                redis_connection last = std::move(idle_.back());
-                idle_.pop_back();
-                if (last.is_quiet()) return loan(*this, std::move(last));
-                --open_;
-            }
-            if (open_ < access_.connections) break;
-            why_late = "all connections were busy until the timeout";
-            freed_.wait_until(lock, until, [&] { return !idle_.empty() || open_ < access_.connections; });
-        }
-        // A server that could not be reached is left alone for a moment, so that calls fail fast meanwhile.
-        const auto begun = std::chrono::steady_clock::now();
-        if (begun < try_after_) return none(why_);
-        ++open_;
-        lock.unlock();
-        loan fresh(*this, redis_connection());
-        auto made = connect((std::min)(until, begun + access_.connect_timeout));
-        lock.lock();
-        if (made) {
-            pause_ = pause_.zero();
-            *fresh = *std::move(made);
-        } else if (begun >= try_after_) { // not for all that failed at once
-            pause_ = std::clamp(2 * pause_, shortest_pause, longest_pause);
-            try_after_ = std::chrono::steady_clock::now() + pause_;
-            why_ = made.error();
-        }
-        lock.unlock();
-        if (!made) return unexpected(named(made.error()));
-        return fresh;
+        auto taken = pool_.take(until, until);
+        if (!taken) return unexpected(named(taken.error().detail));
+        return loan(*std::move(taken));
     }
 
     /// Closes what is idle, so that the next call resolves the server's name anew.
-    void forget_connections() {
-        {
-            const std::lock_guard lock(mutex_);
-            open_ -= idle_.size();
-            idle_.clear();
-        }
-        freed_.notify_all();
-    }
+    void forget_connections() { pool_.close_idle(); }
 
 private:
-    static constexpr std::chrono::milliseconds shortest_pause{10};
-    static constexpr std::chrono::milliseconds longest_pause{1000};
-
-    /// Whoever is woken for a place and does not take it wakes the next.
-    unexpected<std::string> none(std::string_view why) {
-        freed_.notify_one();
-        return unexpected(named(why));
-    }
-
-    result<redis_connection, std::string> connect(redis_time until) {
-        auto made = redis_connection::open(at_, until);
-        if (!made) return made;
+    result<std::unique_ptr<redis_connection>, outage> open_one(redis_time until) const {
+        const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
+        auto made = redis_connection::open(at_, by);
+        if (!made) return unexpected(outage{std::move(made).error()});
         for (const secret& word : access_.greeting) {
-            auto answer = made->call(word.reveal(), until);
-            if (!answer) return unexpected(std::move(answer).error().what);
-            if ((**answer).is_error()) return unexpected(redis_refusal(**answer));
+            auto answer = made->call(word.reveal(), by);
+            if (!answer) return unexpected(outage{std::move(answer).error().what});
+            if ((**answer).is_error()) return unexpected(outage{redis_refusal(**answer)});
         }
-        return made;
-    }
-
-    void give_back(redis_connection&& used) noexcept {
-        {
-            const std::lock_guard lock(mutex_);
-            if (used.is_open()) idle_.push_back(std::move(used));
-            else --open_;
-        }
-        freed_.notify_one();
+        return std::make_unique<redis_connection>(*std::move(made));
     }
 
     const redis_address at_;
     const redis_access& access_;
-    std::mutex mutex_;
-    std::condition_variable freed_;
-    std::vector<redis_connection> idle_;
-    std::size_t open_ = 0;
-    std::chrono::milliseconds pause_{0};
-    redis_time try_after_{};
-    std::string why_;
+    pool_type pool_;
 };
 
 } // namespace regrant::inline v0::detail
@@ -1027,6 +1177,7 @@ struct redis_words {
 
     /// What comes before an insert.
     result<redis_request, outage> list(const grant& row) const {
+        if (!has_storable_times(row)) return unexpected(outage{"Redis: a time of the row is out of range"});
         auto index = index_name(row.subject());
         if (!index) return unexpected(std::move(index).error());
         return script(script_index, *std::move(index), {redis_bytes(row.key), redis_forget_at(row)}, weight::kept);
@@ -1194,8 +1345,8 @@ private:
     bool is_late_ = false;
 };
 
-/// At most so many connections, as in `connection_pool`; whoever finds all in use waits in a queue, and a connection
-/// that comes back goes to the first in it.
+/// At most `max` connections, by the rules of `connection_pool`. Callers that find all in use wait in a queue, and a
+/// connection that comes back goes to the first of them.
 ///
 /// All of it happens on one strand. Leases and waiting coroutines keep alive what the pool is a part of.
 template <class Connection> class async_pool {
@@ -1207,6 +1358,8 @@ public:
 
     static constexpr std::chrono::milliseconds shortest_back_off{20};
     static constexpr std::chrono::milliseconds longest_back_off{1000};
+    /// The same while other connections serve.
+    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
 
     /// A connection in somebody's hands; it comes back if they say that all went well, else it is closed.
     class lease {
@@ -1215,28 +1368,38 @@ public:
             : from_(&from), connection_(std::move(connection)) {}
         lease(lease&& other) noexcept
             : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
-              keep_(other.keep_) {}
+              begun_(other.begun_), ending_(other.ending_) {}
         lease& operator=(lease&&) = delete;
         ~lease() {
             if (from_ == nullptr) return;
-            if (!keep_) connection_.reset();
+            if (ending_ != ending::kept) connection_.reset();
+            if (ending_ == ending::broken) from_->close_unused_since(begun_);
             from_->take_back(std::move(connection_));
         }
 
+        Connection& operator*() const noexcept { return *connection_; }
         Connection* operator->() const noexcept { return connection_.get(); }
         /// The connection is as good as it was. \return true
-        bool keep() noexcept { return keep_ = true; }
+        bool keep() noexcept {
+            ending_ = ending::kept;
+            return true;
+        }
+        /// The server answered, so other connections are not in doubt, but this one is not used again.
+        void close() noexcept { ending_ = ending::closed; }
 
     private:
+        enum class ending : std::uint8_t { broken, closed, kept };
+
         async_pool* from_;
         connection_ptr connection_;
-        bool keep_ = false;
+        clock::time_point begun_ = clock::now();
+        ending ending_ = ending::broken;
     };
 
-    /// \param most  at least 1
-    async_pool(async_strand strand, std::size_t most, opener open)
-        : strand_(std::move(strand)), most_(most), opener_(std::move(open)) {
-        idle_.reserve(most);
+    /// \param max  at least 1
+    async_pool(async_strand strand, std::size_t max, opener open)
+        : strand_(std::move(strand)), max_(max), opener_(std::move(open)) {
+        idle_.reserve(max);
     }
     async_pool(const async_pool&) = delete;
     async_pool& operator=(const async_pool&) = delete;
@@ -1248,24 +1411,30 @@ public:
         while (true) {
             const auto now = clock::now();
             // Not even one that is idle: used too late, it is closed.
-            if (now >= until) co_return unexpected(outage{mine ? all_in_use : "no time was left"});
+            if (now >= until) co_return unexpected(outage{mine ? none_is_free() : "no time was left"});
             if (mine && mine->given) co_return lease(*this, std::move(mine->given));
             // Whoever comes later queues behind those who wait.
             const bool is_next = mine ? queue_.front() == &*mine : queue_.empty();
             while (is_next && !idle_.empty()) {
                 // The last used: the others grow old and the server may end them.
-                lease taken(*this, std::move(idle_.back()));
+                lease taken(*this, std::move(idle_.back().connection));
                 idle_.pop_back();
                 if (taken->still_open()) co_return taken;
+                taken.close();
             }
             const bool is_resting = failures_ != 0 && now < next_try_;
-            const bool has_room = is_next && open_ < most_ && (failures_ == 0 || !is_trying_);
+            const bool has_room = is_next && open_ < max_ && (failures_ == 0 || !is_trying_);
             if (has_room && !is_resting) {
                 mine.reset();
-                co_return co_await open_one(until);
+                // As in `connection_pool`, part of the patience is left for those that others bring back.
+                const bool is_first = open_ == 0;
+                auto opened =
+                    co_await open_one(is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                if (opened || open_ == 0) co_return opened;
+                continue;
             }
             if (is_resting && open_ == 0) co_return unexpected(outage{last_failure_});
-            if (now >= patience) co_return unexpected(outage{all_in_use});
+            if (now >= patience) co_return unexpected(outage{none_is_free()});
             if (!mine) mine.emplace(*this);
             mine->bell.expires_at(has_room ? (std::min)(patience, next_try_) : patience);
             boost::system::error_code rung;
@@ -1274,14 +1443,13 @@ public:
     }
 
     /// Closes what is idle, so that the next call resolves the server's name anew.
-    void forget_idle() noexcept {
-        open_ -= idle_.size();
-        idle_.clear();
-        wake_all();
-    }
+    void close_idle() noexcept { close_unused_since(clock::time_point::max()); }
 
 private:
-    static constexpr const char* all_in_use = "every connection was in use for too long";
+    struct idle_connection {
+        connection_ptr connection;
+        clock::time_point since;
+    };
 
     /// Somebody who waits; gone from the queue when they are.
     struct place_in_queue {
@@ -1332,13 +1500,14 @@ private:
     void note_failure(std::string why) noexcept {
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
-        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);
+        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
+        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
         ++failures_;
     }
 
     void take_back(connection_ptr connection) noexcept {
         if (!connection) {
-            --open_;
+            count_off();
             ring_first();
         } else if (!queue_.empty()) {
             place_in_queue& first = *queue_.front();
@@ -1347,8 +1516,28 @@ private:
             first.bell.cancel();
         } else {
             // There is room for it: `reserve` was for all of them.
-            idle_.push_back(std::move(connection));
+            idle_.push_back({std::move(connection), clock::now()});
         }
+    }
+
+    void count_off() noexcept {
+        // With none left the back-off of growth is over: the next caller tries at once.
+        if (--open_ == 0) failures_ = 0;
+    }
+
+    /// Closes the idle connections that came back no later than `then`.
+    void close_unused_since(clock::time_point then) noexcept {
+        // The one that was used last stands last.
+        while (!idle_.empty() && idle_.front().since <= then) {
+            idle_.erase(idle_.begin());
+            count_off();
+        }
+        wake_all();
+    }
+
+    std::string none_is_free() const {
+        constexpr const char* all_in_use = "every connection was in use for too long";
+        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
     }
 
     void ring_first() noexcept {
@@ -1359,9 +1548,9 @@ private:
     }
 
     const async_strand strand_;
-    const std::size_t most_;
+    const std::size_t max_;
     const opener opener_;
-    std::vector<connection_ptr> idle_;
+    std::vector<idle_connection> idle_;
     std::deque<place_in_queue*> queue_;
     /// Idle, lent, or being opened.
     std::size_t open_ = 0;
@@ -1595,7 +1784,7 @@ public:
                 return std::move(answers->back());
             }
             if (course.is_stale()) {
-                (*to)->close();
+                to->close();
                 course.at().forget_connections();
             }
         }
@@ -1871,6 +2060,24 @@ public:
         return *std::move(rows.all);
     }
 
+    /// Looks at keys until it finds a row; on a server that holds much else and no row, at all of them.
+    result<bool, outage> is_empty() {
+        const std::string pattern = detail::redis_literally(at_->settings.prefix) + "f:*";
+        for (detail::redis_node* const each : at_->servers.routes().primaries()) {
+            std::string cursor = "0";
+            do {
+                const auto found = detail::redis_cluster::ask(
+                    *each, detail::redis_command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}), deadline());
+                if (!found) return unexpected(found.error());
+                const detail::redis_value page = **found;
+                if (page.size() != 2) return unexpected(outage{each->named(page.text())});
+                if (page[1].size() != 0) return false;
+                cursor = page[0].text();
+            } while (cursor != "0");
+        }
+        return true;
+    }
+
     /// Redis forgets rows by itself; this only gives their memory back a day earlier. It looks at every row of every
     /// server, a thousand at a time. An outage halfway leaves the rest for the next time.
     result<std::size_t, outage> reap(instant now) {
@@ -2135,8 +2342,12 @@ private:
                     if (lacking) co_return unexpected(outage{course.at().named(*lacking)});
                     co_return std::move(answers->back());
                 }
-                if (course.is_stale()) course.at().pool().forget_idle();
-                else to->keep();
+                if (course.is_stale()) {
+                    to->close();
+                    course.at().pool().close_idle();
+                } else {
+                    to->keep();
+                }
             }
             co_return unexpected(course.outcome());
         }

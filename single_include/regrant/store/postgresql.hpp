@@ -17,6 +17,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -27,10 +28,14 @@
 
 namespace regrant::inline v0::detail {
 
-/// At most so many connections, opened when they are needed. A connection comes back only from a user who says that
-/// all went well; any other is closed, and a new one takes its place when it is next needed.
+/// At most `max` connections, opened when they are needed.
 ///
-/// Where none can be opened, callers are told so at once until the back-off is over, and then one of them tries.
+/// - A caller keeps a connection after a good call. Any other connection is closed when its lease ends. If it broke, the
+///   idle connections that have not been used since its call began are closed too: the network may have lost all of them.
+/// - A connection that cannot be opened is an outage only when no other one is open. Otherwise the server has a limit of
+///   its own, or is slow to let more in, and the caller waits for one of those that it serves.
+/// - After a failure nobody tries to open another one until the back-off is over; then one caller tries.
+///
 /// `Connection` has `bool still_open()`: whether it may be used again after some idle time.
 template <class Connection> class connection_pool {
 public:
@@ -40,6 +45,8 @@ public:
 
     static constexpr std::chrono::milliseconds shortest_back_off{20};
     static constexpr std::chrono::milliseconds longest_back_off{1000};
+    /// The same while other connections serve.
+    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
 
     /// A connection in somebody's hands. The pool outlives it.
     class lease {
@@ -48,26 +55,38 @@ public:
             : from_(&from), connection_(std::move(connection)) {}
         lease(lease&& other) noexcept
             : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
-              keep_(other.keep_) {}
+              begun_(other.begun_), ending_(other.ending_) {}
         lease& operator=(lease&&) = delete;
         ~lease() {
             if (from_ == nullptr) return;
-            if (!keep_) connection_.reset();
+            if (ending_ != ending::kept) connection_.reset();
+            if (ending_ == ending::broken) from_->close_unused_since(begun_);
             from_->take_back(std::move(connection_));
         }
 
+        /// Whether it holds a connection; one that was moved from does not.
+        explicit operator bool() const noexcept { return connection_ != nullptr; }
+        Connection& operator*() const noexcept { return *connection_; }
         Connection* operator->() const noexcept { return connection_.get(); }
         /// The connection is as good as it was. \return true
-        bool keep() noexcept { return keep_ = true; }
+        bool keep() noexcept {
+            ending_ = ending::kept;
+            return true;
+        }
+        /// The server answered, so other connections are not in doubt, but this one is not used again.
+        void close() noexcept { ending_ = ending::closed; }
 
     private:
+        enum class ending : std::uint8_t { broken, closed, kept };
+
         connection_pool* from_;
         connection_ptr connection_;
-        bool keep_ = false;
+        clock::time_point begun_ = clock::now();
+        ending ending_ = ending::broken;
     };
 
-    /// \param most  at least 1
-    connection_pool(std::size_t most, opener open) : most_(most), opener_(std::move(open)) { idle_.reserve(most); }
+    /// \param max  at least 1
+    connection_pool(std::size_t max, opener open) : max_(max), opener_(std::move(open)) { idle_.reserve(max); }
     connection_pool(const connection_pool&) = delete;
     connection_pool& operator=(const connection_pool&) = delete;
 
@@ -75,36 +94,55 @@ public:
     /// \param until     when a connection of one's own must be open
     result<lease, outage> take(clock::time_point patience, clock::time_point until) {
         std::unique_lock lock(mutex_);
-        while (true) {
+        for (bool has_waited = false;; has_waited = true) {
+            const auto now = clock::now();
+            // Not even an idle one: without time for an answer it would be closed.
+            if (now >= until) return unexpected(outage{has_waited ? none_is_free() : "no time was left"});
             if (!idle_.empty()) {
                 // The last used: the others grow old and the server may end them.
-                connection_ptr last = std::move(idle_.back());
+                connection_ptr last = std::move(idle_.back().connection);
                 idle_.pop_back();
                 lock.unlock();
                 {
                     lease taken(*this, std::move(last));
                     if (taken->still_open()) return taken;
+                    taken.close();
                 }
                 lock.lock();
                 continue;
             }
-            const auto now = clock::now();
             const bool resting = failures_ != 0 && now < next_try_;
-            const bool has_room = open_ < most_ && (failures_ == 0 || !trying_);
-            if (has_room && !resting) return open_one(std::move(lock), until);
+            const bool has_room = open_ < max_ && (failures_ == 0 || !trying_);
+            if (has_room && !resting) {
+                // Others are in use and come back soon. A server that lets no more in may be silent about it, so part of the
+                // patience is left for them.
+                const bool is_first = open_ == 0;
+                auto opened = open_one(lock, is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                if (opened || open_ == 0) return opened;
+                continue;
+            }
             if (resting && open_ == 0) return unexpected(outage{last_failure_});
-            if (now >= patience) return unexpected(outage{"every connection was in use for too long"});
+            if (now >= patience) return unexpected(outage{none_is_free()});
             changed_.wait_until(lock, has_room ? (std::min)(patience, next_try_) : patience);
         }
     }
 
+    /// Closes what is idle, so that the next call resolves the server's name anew.
+    void close_idle() noexcept { close_unused_since(clock::time_point::max()); }
+
 private:
+    struct idle_connection {
+        connection_ptr connection;
+        clock::time_point since;
+    };
+
     /// A place in the pool, for a connection that is being opened.
     struct place {
         connection_pool& in;
+        std::unique_lock<std::mutex>& lock;
         std::optional<std::string> failure = "memory ran out";
         ~place() {
-            const std::lock_guard lock(in.mutex_);
+            lock.lock();
             in.trying_ = false;
             if (failure) in.note_failure(*std::move(failure));
             else in.failures_ = 0;
@@ -112,11 +150,12 @@ private:
         }
     };
 
-    result<lease, outage> open_one(std::unique_lock<std::mutex> lock, clock::time_point until) {
+    /// \param lock  is held before and after
+    result<lease, outage> open_one(std::unique_lock<std::mutex>& lock, clock::time_point until) {
         ++open_;
         trying_ = failures_ != 0;
         lock.unlock();
-        place taken{*this};
+        place taken{*this, lock};
         auto opened = opener_(until);
         if (!opened) {
             taken.failure = opened.error().detail;
@@ -130,23 +169,49 @@ private:
         --open_;
         last_failure_ = std::move(why);
         const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
-        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest_back_off);
+        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
+        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
         ++failures_;
     }
 
     void take_back(connection_ptr connection) noexcept {
         const std::lock_guard lock(mutex_);
         // There is room for it: `reserve` was for all of them.
-        if (connection) idle_.push_back(std::move(connection));
-        else --open_;
+        if (connection) idle_.push_back({std::move(connection), clock::now()});
+        else count_off();
         changed_.notify_one();
     }
 
-    const std::size_t most_;
+    void count_off() noexcept {
+        // With none left the back-off of growth is over: the next caller tries at once.
+        if (--open_ == 0) failures_ = 0;
+    }
+
+    /// Closes the idle connections that came back no later than `then`.
+    void close_unused_since(clock::time_point then) noexcept {
+        while (true) {
+            connection_ptr oldest; // closed outside of the lock
+            const std::lock_guard lock(mutex_);
+            // The one that was used last stands last.
+            if (idle_.empty() || idle_.front().since > then) return;
+            oldest = std::move(idle_.front().connection);
+            idle_.erase(idle_.begin());
+            count_off();
+            changed_.notify_one();
+        }
+    }
+
+    /// \pre the lock is held
+    std::string none_is_free() const {
+        constexpr const char* all_in_use = "every connection was in use for too long";
+        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
+    }
+
+    const std::size_t max_;
     const opener opener_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::vector<connection_ptr> idle_;
+    std::vector<idle_connection> idle_;
     /// Idle, lent, or being opened.
     std::size_t open_ = 0;
     /// How many attempts to open one have failed since the last that did not.
@@ -168,7 +233,6 @@ private:
 
 #include <libpq-fe.h>
 
-#include <cstdint>
 #include <cstring>
 #include <string_view>
 
@@ -205,7 +269,8 @@ public:
             const std::string_view value = each->val == nullptr ? "" : each->val;
             // A password that was not percent-encoded goes on in one of these, and would be quoted in messages.
             const bool looks_wrong =
-                (is_uri && (keyword == "host" || keyword == "dbname") && value.find('@') != value.npos) ||
+                (keyword == "host" && has_credentials(value)) ||
+                (is_uri && keyword == "dbname" && value.find('@') != value.npos) ||
                 (keyword == "dbname" && value.find("://") != value.npos) ||
                 (keyword == "port" && value.find_first_not_of("0123456789, ") != value.npos);
             if (looks_wrong)
@@ -241,6 +306,12 @@ private:
             PQconninfoFree(first);
         }
     };
+    /// Whether one of the hosts of a list has an `@` within. In front it names an abstract socket.
+    static constexpr bool has_credentials(std::string_view hosts) noexcept {
+        for (std::size_t at = hosts.find('@'); at != hosts.npos; at = hosts.find('@', at + 1))
+            if (at != 0 && hosts[at - 1] != ',') return true;
+        return false;
+    }
     void add(std::string_view keyword, std::string_view value) {
         keywords_.emplace_back(keyword);
         values_.emplace_back(value);
@@ -307,12 +378,18 @@ public:
     libpq_values& operator=(const libpq_values&) = delete;
 
     int send(PGconn* to, const char* statement) const noexcept {
-        static constexpr std::array<int, most> binary{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
         return PQsendQueryPrepared(to, statement, static_cast<int>(count_), starts_.data(), sizes_.data(),
                                    binary.data(), 1);
     }
+    /// The same for a statement that is not prepared.
+    int send_with(const std::string& sql, PGconn* to) const noexcept {
+        return PQsendQueryParams(to, sql.c_str(), static_cast<int>(count_), nullptr, starts_.data(), sizes_.data(),
+                                 binary.data(), 1);
+    }
 
 private:
+    static constexpr std::array<int, most> binary{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
     libpq_values& add(const char* start, std::size_t size) noexcept {
         starts_[count_] = start;
         sizes_[count_++] = static_cast<int>(size);
@@ -383,6 +460,10 @@ public:
     result<void, outage> begin_executing(const char* name, const libpq_values& values) {
         return begun(values.send(raw(), name));
     }
+    /// One statement that is not prepared.
+    result<void, outage> begin_executing_once(const std::string& sql, const libpq_values& values) {
+        return begun(values.send_with(sql, raw()));
+    }
     /// Goes as far as it can. \return what must have come before the next step; `nothing` when all is done
     result<libpq_wait, outage> step() {
         switch (at_) {
@@ -416,6 +497,8 @@ public:
             if (PQconsumeInput(raw()) == 0 || PQisBusy(raw()) != 0 || PQstatus(raw()) != CONNECTION_OK) return false;
         return PQstatus(raw()) == CONNECTION_OK && !is_ended_;
     }
+    /// The process that the other end says it is: the server's own, or a number of a pooler's.
+    int process() const noexcept { return PQbackendPID(raw()); }
     /// libpq opens and closes it as it likes: while connecting it is another after each step.
     int socket() const noexcept { return PQsocket(raw()); }
     /// The same under a number that nobody else gets while libpq closes its own; the caller closes it.
@@ -511,15 +594,20 @@ public:
     result<libpq_rows, outage> run(const std::string& sql, time_point until) {
         return finish(dialogue_.begin_run(sql), until);
     }
-    result<libpq_rows, outage> prepare(const char* name, const char* sql, time_point until) {
-        return finish(dialogue_.begin_preparing(name, sql), until);
+    result<libpq_rows, outage> prepare(const char* name, const std::string& sql, time_point until) {
+        return finish(dialogue_.begin_preparing(name, sql.c_str()), until);
     }
     result<libpq_rows, outage> execute(const char* name, const libpq_values& values, time_point until) {
         return finish(dialogue_.begin_executing(name, values), until);
     }
+    /// One statement that is not prepared.
+    result<libpq_rows, outage> execute_once(const std::string& sql, const libpq_values& values, time_point until) {
+        return finish(dialogue_.begin_executing_once(sql, values), until);
+    }
 
     bool still_open() noexcept { return dialogue_.still_open(); }
     std::string_view state() const noexcept { return dialogue_.state(); }
+    int process() const noexcept { return dialogue_.process(); }
 
 private:
     result<libpq_rows, outage> finish(result<void, outage> begun, time_point until) {
@@ -564,6 +652,18 @@ private:
 
 // regrant/detail/postgresql_schema.hpp - the tables that the PostgreSQL store keeps its rows in.
 
+namespace regrant::inline v0 {
+
+/// How a pooler between a store and its PostgreSQL server, if there is one, lends server connections.
+enum class postgresql_pooling : std::uint8_t {
+    /// There is none, or a client has a server connection for as long as it is connected.
+    sessions,
+    /// Each transaction may get another one: PgBouncer's `pool_mode = transaction`, RDS Proxy, Supavisor.
+    transactions,
+};
+
+} // namespace regrant::inline v0
+
 namespace regrant::inline v0::detail {
 
 // The table knows enumerators as booleans.
@@ -598,15 +698,43 @@ CREATE INDEX regrant_family_subject ON regrant_family (subject);
 CREATE INDEX regrant_family_expires_at ON regrant_family (expires_at);
 COMMIT)";
 
+/// Whether a failed statement was the victim of a deadlock or of a race, and so may be sent again (40P01, and 40001 where
+/// the server's default isolation is stronger than a statement of ours needs).
+constexpr bool was_rolled_back(std::string_view state) noexcept { return state == "40P01" || state == "40001"; }
+
+/// How a store's statements reach the server.
+struct postgresql_way {
+    std::chrono::milliseconds timeout;
+    postgresql_pooling pooling;
+};
+
 struct postgresql_query {
     const char* name;
+    /// `{durable}` stands for a condition that is always true and has the commit wait for what `full` promises. It is a
+    /// part of the statement, since a pooler may give each transaction another session.
     const char* sql;
+
+    /// What is sent.
+    std::string text(const postgresql_way& way) const {
+        constexpr std::string_view mark = "{durable}";
+        std::string condition =
+            // What is stronger than `on` is left so. That a wait for a standby was cancelled, a warning tells.
+            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+            "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true) <> '' "
+            "AND set_config('client_min_messages', 'warning', true) <> ''";
+        if (way.pooling == postgresql_pooling::transactions)
+            condition += " AND set_config('lock_timeout', '" + std::to_string(way.timeout.count()) + "', true) <> ''";
+        std::string made = sql;
+        if (const auto at = made.find(mark); at != made.npos) made.replace(at, mark.size(), condition);
+        return made;
+    }
 };
 
 inline constexpr postgresql_query postgresql_insert{
     "regrant_insert", "INSERT INTO regrant_family (issued_at, expires_at, auth_time, generation, used_at, echoes, "
-                      "revoked, row_key, client_id, subject, scope, audience, confirmation) VALUES ($1, $2, $3, $4, "
-                      "$5, $6::bigint <> 0, $7::bigint <> 0, $8, $9, $10, $11, $12, $13) "
+                      "revoked, row_key, client_id, subject, scope, audience, confirmation) SELECT $1::bigint, "
+                      "$2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint <> 0, $7::bigint <> 0, $8::bytea, "
+                      "$9::bytea, $10::bytea, $11::bytea, $12::bytea, $13::bytea WHERE {durable} "
                       "ON CONFLICT (row_key) DO NOTHING"};
 inline constexpr postgresql_query postgresql_find{
     "regrant_find", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
@@ -614,7 +742,7 @@ inline constexpr postgresql_query postgresql_find{
 // Two that want one row wait for each other, and the second looks at what the first has left (READ COMMITTED).
 inline constexpr postgresql_query postgresql_advance{
     "regrant_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
-                       "WHERE row_key = $3 AND generation = $4 AND NOT revoked"};
+                       "WHERE row_key = $3 AND generation = $4 AND NOT revoked AND {durable}"};
 /// The same, without a wait for the disk: the setting ends with the statement.
 inline constexpr postgresql_query postgresql_hasty_advance{
     "regrant_hasty_advance", "UPDATE regrant_family SET generation = $1, used_at = GREATEST(used_at, $2) "
@@ -623,12 +751,12 @@ inline constexpr postgresql_query postgresql_hasty_advance{
 // These two write also where a row is revoked already, so that each answer waits until it is durable: somebody may have
 // seen an outage while this server's commit stood, and its standby's did not.
 inline constexpr postgresql_query postgresql_revoke{"regrant_revoke",
-                                               "UPDATE regrant_family SET revoked = true WHERE row_key = $1"};
+                                               "UPDATE regrant_family SET revoked = true WHERE row_key = $1 AND {durable}"};
 /// Counts those that lived.
 inline constexpr postgresql_query postgresql_revoke_subject{
     "regrant_revoke_subject",
-    "WITH seen AS MATERIALIZED (SELECT row_key, revoked FROM regrant_family WHERE subject = $1 ORDER BY row_key "
-    "FOR UPDATE), ended AS (UPDATE regrant_family AS row SET revoked = true FROM seen "
+    "WITH seen AS MATERIALIZED (SELECT row_key, revoked FROM regrant_family WHERE subject = $1 AND {durable} "
+    "ORDER BY row_key FOR UPDATE), ended AS (UPDATE regrant_family AS row SET revoked = true FROM seen "
     "WHERE row.row_key = seen.row_key RETURNING seen.revoked) SELECT count(*) FROM ended WHERE NOT revoked"};
 inline constexpr postgresql_query postgresql_list_subject{
     "regrant_list_subject", "SELECT issued_at, expires_at, auth_time, generation, used_at, echoes, revoked, row_key, "
@@ -640,9 +768,11 @@ inline constexpr postgresql_query postgresql_reap{
                     "SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM gone)"};
 inline constexpr std::int64_t postgresql_reap_batch = 256;
 
+inline constexpr postgresql_query postgresql_any{"regrant_any", "SELECT 1 FROM regrant_family LIMIT 1"};
+
 inline constexpr postgresql_query postgresql_queries[] = {
-    postgresql_insert, postgresql_find,           postgresql_advance,      postgresql_hasty_advance,
-    postgresql_revoke, postgresql_revoke_subject, postgresql_list_subject, postgresql_reap,
+    postgresql_insert,         postgresql_find,         postgresql_advance, postgresql_hasty_advance, postgresql_revoke,
+    postgresql_revoke_subject, postgresql_list_subject, postgresql_reap,    postgresql_any,
 };
 
 /// Somebody else may have written the row, or a bad disk: nothing in it is believed unseen.
@@ -719,41 +849,73 @@ inline result<advance_outcome, outage> read_advanced(const result<libpq_rows, ou
     return rows->changed() == 1 ? advance_outcome::advanced : advance_outcome::refused;
 }
 
-/// What makes a fresh connection one that keeps the store's promises, whatever the server's defaults are.
-inline std::string postgresql_session(std::chrono::milliseconds timeout) {
+/// What is asked first on a fresh connection, and, unless each transaction may get another session, set for all that follow.
+inline std::string postgresql_session(const postgresql_way& way) {
+    const std::string timeout = std::to_string(way.timeout.count());
+    std::string sql =
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), "
+        // No timeout of the server's ends a wait for a standby, nor does it notice that its client has gone. So
+        // calls that were given up would fill the server: whoever connects next ends their waits.
+        "(SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+        "AND usename = current_user AND datname = current_database() AND query LIKE '%regrant_family%' "
+        "AND clock_timestamp() - state_change > " + timeout + " * interval '1 ms')";
+    if (way.pooling == postgresql_pooling::transactions) return sql;
     // A plan made while the table was small must not go on to read it from end to end when it has grown: hence no
-    // sequential scan. What is stronger than `on` is left so.
-    return "SELECT pg_is_in_recovery(), set_config('statement_timeout', '" + std::to_string(timeout.count()) +
+    // sequential scan.
+    return sql + ", set_config('statement_timeout', '" + timeout +
            "', false), set_config('default_transaction_isolation', 'read committed', false), "
-           "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
-           "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-           "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
-           // That a wait for a standby was cancelled, a warning tells.
-           "current_setting('transaction_read_only'), set_config('client_min_messages', 'warning', false), "
-           // No timeout of the server's ends a wait for a standby, nor does it notice that its client has gone. So
-           // calls that were given up would fill the server: whoever connects next ends their waits.
-           "(SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
-           "AND usename = current_user AND datname = current_database() AND query LIKE '%regrant_family%' "
-           "AND clock_timestamp() - state_change > " + std::to_string(timeout.count()) + " * interval '1 ms')";
+           "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)";
 }
 
 /// Holds what that gave against what a store needs.
 inline result<void, outage> check_session(const libpq_rows& seen) {
     if (seen.bytes(0, 0) != "f") return unexpected(outage{"PostgreSQL: the server is a standby"});
-    if (seen.bytes(0, 6) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
+    if (seen.bytes(0, 1) != "off") return unexpected(outage{"PostgreSQL: the database is read-only"});
     return {};
 }
 
-inline result<void, outage> make_session(libpq_connection& at, std::chrono::milliseconds timeout,
+inline result<void, outage> make_session(libpq_connection& at, const postgresql_way& way,
                                          libpq_connection::time_point until) {
-    const auto seen = at.run(postgresql_session(timeout), until);
+    const auto seen = at.run(postgresql_session(way), until);
     return seen ? check_session(*seen) : unexpected(seen.error());
 }
 
-inline result<void, outage> prepare_queries(libpq_connection& at, libpq_connection::time_point until) {
+inline result<void, outage> prepare_queries(libpq_connection& at, const postgresql_way& way,
+                                            libpq_connection::time_point until) {
+    // What is prepared belongs to a session.
+    if (way.pooling == postgresql_pooling::transactions) return {};
     for (const postgresql_query& each : postgresql_queries)
-        if (const auto made = at.prepare(each.name, each.sql, until); !made) return unexpected(made.error());
+        if (const auto made = at.prepare(each.name, each.text(way), until); !made) return unexpected(made.error());
     return {};
+}
+
+inline constexpr const char* transaction_pooler_words =
+    "a pooler that pools transactions stands before the server: let it pool sessions, or open the store with "
+    "postgresql_pooling::transactions";
+
+/// Names the pooler where a statement that was prepared is unknown (26000), or one that is to be is there (42P05).
+inline outage with_cause(outage failed, std::string_view state) {
+    if (state == "26000" || state == "42P05") failed.detail += std::string("; ") + transaction_pooler_words;
+    return failed;
+}
+
+/// Whether two connections that are idle share one server process, as only a pooler of transactions lets them.
+/// \param one  open
+inline bool has_transaction_pooler(libpq_connection& one, const libpq_options& options,
+                                   libpq_connection::time_point until) {
+    const auto process_of = [&](libpq_connection& at) -> std::string {
+        const auto told = at.run("SELECT pg_backend_pid()", until);
+        return told ? std::string(told->bytes(0, 0)) : std::string();
+    };
+    // A server tells the number of its own process, a pooler some other number.
+    if (const auto own = process_of(one); own.empty() || own == std::to_string(one.process())) return false;
+    libpq_connection other;
+    // One that lets nobody in as long as the first is open keeps a session for each.
+    if (!other.open(options, until)) return false;
+    // Others who use the pooler may come between two of these.
+    for (int i = 0; i != 8; ++i)
+        if (const auto seen = process_of(other); !seen.empty() && seen == process_of(one)) return true;
+    return false;
 }
 
 /// Holds the first schema of the search path against what a store looks like; fills one that has none.
@@ -817,17 +979,21 @@ struct postgresql_settings {
     /// How many connections this store opens at most, between 1 and 1000. The server's `max_connections` is shared
     /// by all who use it.
     std::size_t connections = 16;
+    /// With `transactions` nothing is prepared and nothing is set for a session. Statements are then planned at each call,
+    /// and a call that was given up ends on the server when it gets the lock it waits for, or after `timeout`.
+    postgresql_pooling pooling = postgresql_pooling::sessions;
 };
 
 /// Keeps grants in a PostgreSQL database (12 or later), for any number of threads, processes and machines.
 ///
-///     auto store = regrant::postgresql_store::open("host=db1,db2 dbname=login options=-csearch_path=regrant");
+///     auto store = regrant::postgresql_store::open("host=db1,db2 dbname=login");
 ///     if (!store) return fail(store.error().message);
 ///     regrant::token_endpoint endpoint(*store, registry, issuer, std::move(keyring));
 ///
 /// The connection string is libpq's, with all its options: TLS by `sslmode=verify-full sslrootcert=...`, several
 /// hosts, a password file. The tables `regrant_family` (one row per login) and `regrant_schema` are made in the first
-/// schema of its `search_path`; several servers may start at once. A role that may not create them is enough where
+/// schema of the role's `search_path`, which `ALTER ROLE app SET search_path = regrant` chooses (poolers refuse it among
+/// the `options` of a connection string); several servers may start at once. A role that may not create them is enough where
 /// they are there: it needs SELECT on both; INSERT, UPDATE, DELETE on the first.
 ///
 /// What it promises, by what happens:
@@ -844,14 +1010,14 @@ struct postgresql_settings {
 ///   `policy_settings::not_before` to the time of the failover, which ends every earlier login.
 /// - The same goes for a restored backup: everybody logs in again, and nobody stays in who had been thrown out.
 ///
-/// All this stands on `fsync` and `full_page_writes` being on. `synchronous_commit` is raised to `on` where the
-/// server's default is less (`normal` turns it off for advances alone); `remote_apply` is kept. The tables must not be
-/// made UNLOGGED.
+/// All this stands on `fsync` and `full_page_writes` being on. Each write raises `synchronous_commit` to `on` for its own
+/// transaction where the server's default is less (`normal` turns it off for advances alone); `remote_apply` is kept. The
+/// tables must not be made UNLOGGED.
 ///
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
 /// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
-/// timeout, one that takes the connection and hangs all of it. A pooler in between must pool sessions, not
-/// transactions. After a failed call its connection is closed. What it leaves behind on a server that waits for a
+/// timeout, one that takes the connection and hangs all of it. A pooler in between pools sessions, or is named in
+/// `postgresql_settings::pooling`; `open` refuses one that pools transactions otherwise. After a failed call its connection is closed. What it leaves behind on a server that waits for a
 /// standby is cancelled when the next connection is opened. While no connection can be had, calls fail at once,
 /// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
 /// that is quick to give up.
@@ -891,7 +1057,12 @@ public:
             // The pool's connections are prepared, and there may be no table yet to prepare them for.
             const auto until = made->deadline();
             detail::libpq_connection first;
-            if (const auto ready = made->connect(first, until); !ready) return refuse(ready.error().detail);
+            if (const auto reached = first.open(made->options, until); !reached) return refuse(reached.error().detail);
+            if (settings.pooling == postgresql_pooling::sessions &&
+                detail::has_transaction_pooler(first, made->options, until - settings.timeout / 2))
+                return refuse(detail::transaction_pooler_words);
+            if (const auto ready = detail::make_session(first, made->way(), until); !ready)
+                return refuse(ready.error().detail);
             if (const auto why = detail::make_or_check_schema(first, until)) return refuse(*why);
         }
         // With time of its own: where the first of several hosts is gone, each connection waits for that.
@@ -938,6 +1109,12 @@ public:
         return detail::read_all(call(detail::postgresql_list_subject, values.bind(subject)));
     }
 
+    result<bool, outage> is_empty() {
+        const auto rows = call(detail::postgresql_any, {});
+        if (!rows) return unexpected(rows.error());
+        return rows->size() == 0;
+    }
+
     /// Works in small batches and rests after each as long as it took. An outage halfway leaves the rest for the next
     /// time.
     result<std::size_t, outage> reap(instant now) {
@@ -966,18 +1143,19 @@ private:
             : settings(given), options(std::move(parsed)),
               pool(given.connections, [this](auto until) { return open_one(until); }) {}
 
+        detail::postgresql_way way() const noexcept { return {settings.timeout, settings.pooling}; }
         connection::time_point deadline() const { return std::chrono::steady_clock::now() + settings.timeout; }
 
         result<void, outage> connect(connection& made, connection::time_point until) const {
             if (auto reached = made.open(options, until); !reached) return reached;
-            return detail::make_session(made, settings.timeout, until);
+            return detail::make_session(made, way(), until);
         }
 
         result<std::unique_ptr<connection>, outage> open_one(connection::time_point until) const {
             auto made = std::make_unique<connection>();
             if (auto ready = connect(*made, until); !ready) return unexpected(std::move(ready).error());
-            if (auto ready = detail::prepare_queries(*made, until); !ready)
-                return unexpected(std::move(ready).error());
+            if (auto ready = detail::prepare_queries(*made, way(), until); !ready)
+                return unexpected(detail::with_cause(std::move(ready).error(), made->state()));
             return made;
         }
     };
@@ -990,10 +1168,15 @@ private:
             // What waited too long is not begun any more: cut off in the middle it would cost a connection as well.
             auto with = at_->pool.take(until - at_->settings.timeout / 2, until);
             if (!with) return unexpected(std::move(with).error());
-            auto rows = (*with)->execute(query.name, values, until);
-            // Whatever else went wrong, the statement may have been carried out. The victim of a deadlock was not.
+            const auto way = at_->way();
+            auto rows = way.pooling == postgresql_pooling::transactions
+                            ? (*with)->execute_once(query.text(way), values, until)
+                            : (*with)->execute(query.name, values, until);
             if (rows) with->keep();
-            else if ((*with)->state() == "40P01") continue;
+            else if (!(*with)->state().empty()) with->close();
+            // Whatever else went wrong, the statement may have been carried out. These victims were not.
+            if (!rows && detail::was_rolled_back((*with)->state())) continue;
+            if (!rows) return unexpected(detail::with_cause(std::move(rows).error(), (*with)->state()));
             return rows;
         }
     }

@@ -337,6 +337,7 @@ enum sqlite_query : std::size_t {
     sqlite_query_revoke_subject,
     sqlite_query_list_subject,
     sqlite_query_reap,
+    sqlite_query_any,
 };
 
 /// In the order of `sqlite_query`. No RETURNING: of an expression in a WITHOUT ROWID table it can be wrong (3.40).
@@ -348,6 +349,7 @@ inline constexpr const char* sqlite_queries[] = {
     "UPDATE family SET state = 1 WHERE subject = ? AND state = 0",
     "SELECT * FROM family WHERE subject = ?",
     "DELETE FROM family WHERE key IN (SELECT key FROM family WHERE expires_at < ? LIMIT 256)",
+    "SELECT 1 FROM family LIMIT 1",
 };
 inline constexpr std::size_t sqlite_reap_batch = 256;
 
@@ -573,6 +575,13 @@ public:
             if (!found) return unexpected(std::move(found).error());
             all.push_back(*std::move(found));
         }
+    }
+
+    result<bool, outage> is_empty() {
+        auto call = reading(detail::sqlite_query_any);
+        const auto row = call.next();
+        if (!row) return unexpected(row.error());
+        return *row == nullptr;
     }
 
     /// Removes the rows past their `expires_at`; nothing else does. The file does not shrink, its pages are used again.

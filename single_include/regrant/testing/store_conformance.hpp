@@ -985,6 +985,18 @@ template <class Bench> void outage_suite(Bench& bench) {
             at.expect_row(row, "after a second insert");
         }
     });
+    bench.check("a row that cannot be given back is refused when it is inserted, not found damaged later (R82, R99)",
+                [&](const auto& at) {
+                    constexpr auto beyond = (std::int64_t{1} << 53) + 1;
+                    for (const int which : {0, 1, 2, 3}) {
+                        grant row = fresh_row();
+                        if (which == 0) row.auth_time = std::chrono::sys_seconds(std::chrono::seconds(beyond));
+                        if (which == 1) row.expires_at = instant(std::chrono::milliseconds(beyond));
+                        if (which == 2) row.issued_at = instant(std::chrono::milliseconds(-beyond));
+                        if (which == 3) row.used_at = instant(std::chrono::milliseconds(beyond));
+                        if (at.store().insert(row)) at.expect_row(row, "after an insert that was answered");
+                    }
+                });
     bench.check("a revoke that fails may be tried again, and then holds (R44, R51)", [&](const auto& at) {
         for (const fault_kind how : kinds) {
             grant row = fresh_row();
