@@ -60,7 +60,7 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = std::move(*opening).with(std::move(*opened));
+        auto loading = std::move(*opening).with(*opened);
         if (!loading) co_return unexpected(std::move(loading).error());
 
         auto found = co_await store_.find(loading->ask());

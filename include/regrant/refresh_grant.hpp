@@ -58,7 +58,7 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = std::move(*opening).with(std::move(*opened));
+        auto loading = std::move(*opening).with(*opened);
         if (!loading) return unexpected(std::move(loading).error());
 
         auto found = store_.find(loading->ask());

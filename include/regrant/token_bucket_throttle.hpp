@@ -215,14 +215,13 @@ private:
         bucket& find_or_evict(std::uint64_t name, instant now, owner of = {}) {
             if (bucket* found = find(name, now)) return *found;
             const auto set = set_of(name);
-            // A bucket that says nothing any more is nobody's.
-            const auto share = [&](const bucket& each) {
-                return now < each.kept_until
-                           ? std::count_if(set.begin(), set.end(),
-                                           [&](const bucket& other) {
-                                               return other.of == each.of && now < other.kept_until;
-                                           }) + (each.of == of ? 1 : 0)
-                           : std::ptrdiff_t{ways} + 2;
+            const auto share = [&](const bucket& each) -> std::size_t {
+                // A bucket that says nothing any more goes first.
+                if (now >= each.kept_until) return ways + 2;
+                const auto same = std::count_if(set.begin(), set.end(), [&](const bucket& other) {
+                    return other.of == each.of && now < other.kept_until;
+                });
+                return static_cast<std::size_t>(same) + (each.of == of ? 1U : 0U);
             };
             bucket& victim = *std::min_element(set.begin(), set.end(), [&](const bucket& one, const bucket& other) {
                 const auto ones = share(one), others = share(other);

@@ -141,9 +141,10 @@ inline result<std::vector<std::string>, setup_error> unknown_members(std::string
         for (const auto& [name, value] : members) {
             if (std::ranges::count(detail::read_members, name) != 0 || std::ranges::count(detail::foreign_members, name) != 0)
                 continue;
-            const std::string_view meant = detail::nearest_member(name);
-            found.push_back(whose + ": the member \"" + name + "\" is unknown" +
-                            (meant.empty() ? "" : "; did you mean \"" + std::string(meant) + "\"?"));
+            std::string& sentence = found.emplace_back(whose);
+            sentence.append(": the member \"").append(name).append("\" is unknown");
+            if (const std::string_view meant = detail::nearest_member(name); !meant.empty())
+                sentence.append("; did you mean \"").append(meant).append("\"?");
         }
     }
     return found;

@@ -4807,7 +4807,7 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = std::move(*opening).with(std::move(*opened));
+        auto loading = std::move(*opening).with(*opened);
         if (!loading) return unexpected(std::move(loading).error());
 
         auto found = store_.find(loading->ask());
@@ -5499,7 +5499,7 @@ public:
         auto opened = keyring_.open(opening->ask());
         if (!opened) co_return unavailable(reason::crypto_unavailable, opened.error());
         note(seen, *opened);
-        auto loading = std::move(*opening).with(std::move(*opened));
+        auto loading = std::move(*opening).with(*opened);
         if (!loading) co_return unexpected(std::move(loading).error());
 
         auto found = co_await store_.find(loading->ask());
@@ -7900,14 +7900,13 @@ private:
         bucket& find_or_evict(std::uint64_t name, instant now, owner of = {}) {
             if (bucket* found = find(name, now)) return *found;
             const auto set = set_of(name);
-            // A bucket that says nothing any more is nobody's.
-            const auto share = [&](const bucket& each) {
-                return now < each.kept_until
-                           ? std::count_if(set.begin(), set.end(),
-                                           [&](const bucket& other) {
-                                               return other.of == each.of && now < other.kept_until;
-                                           }) + (each.of == of ? 1 : 0)
-                           : std::ptrdiff_t{ways} + 2;
+            const auto share = [&](const bucket& each) -> std::size_t {
+                // A bucket that says nothing any more goes first.
+                if (now >= each.kept_until) return ways + 2;
+                const auto same = std::count_if(set.begin(), set.end(), [&](const bucket& other) {
+                    return other.of == each.of && now < other.kept_until;
+                });
+                return static_cast<std::size_t>(same) + (each.of == of ? 1U : 0U);
             };
             bucket& victim = *std::min_element(set.begin(), set.end(), [&](const bucket& one, const bucket& other) {
                 const auto ones = share(one), others = share(other);
@@ -8102,9 +8101,10 @@ inline result<std::vector<std::string>, setup_error> unknown_members(std::string
         for (const auto& [name, value] : members) {
             if (std::ranges::count(detail::read_members, name) != 0 || std::ranges::count(detail::foreign_members, name) != 0)
                 continue;
-            const std::string_view meant = detail::nearest_member(name);
-            found.push_back(whose + ": the member \"" + name + "\" is unknown" +
-                            (meant.empty() ? "" : "; did you mean \"" + std::string(meant) + "\"?"));
+            std::string& sentence = found.emplace_back(whose);
+            sentence.append(": the member \"").append(name).append("\" is unknown");
+            if (const std::string_view meant = detail::nearest_member(name); !meant.empty())
+                sentence.append("; did you mean \"").append(meant).append("\"?");
         }
     }
     return found;

@@ -47,7 +47,8 @@ def signatures(text):
     found = re.findall(r"^\s*(result<.*>)\s+(\w+)\(([^)]*)\)\s*[;{]", text, re.M)
     kinds = "row_key", "generation", "instant", "grant", "view"
     return [(result, name, tuple(re.search("|".join(kinds), each)[0] for each in parameters.split(",")))
-            for result, name, parameters in found]
+            for result, name, parameters in found if parameters] + [
+                (result, name, ()) for result, name, parameters in found if not parameters]
 
 
 def checks(readme, text_of):

@@ -119,7 +119,7 @@ private:
                 made.row = (*opened)->key;
                 made.generation = (*opened)->lineage.generation;
             }
-            auto loading = (*std::move(opening)).with(std::move(*opened));
+            auto loading = (*std::move(opening)).with(*opened);
             if (!loading) return refuse(std::move(loading).error());
             load(*std::move(loading));
         }

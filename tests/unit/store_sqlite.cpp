@@ -3,6 +3,7 @@
 #include <regrant/store/sqlite.hpp>
 
 #include <regrant/client_list.hpp>
+#include <regrant/memory_store.hpp>
 #include <regrant/testing/store_conformance.hpp>
 #include <regrant/token_endpoint.hpp>
 
@@ -803,7 +804,47 @@ TEST_CASE("a killed server loses nothing it has answered: the token goes on wher
     }
 }
 
+TEST_CASE("a store says whether it holds any row (R249)") {
+    const temporary_directory dir;
+    auto store = opened(dir.file());
+    CHECK(*store.is_empty());
+    const grant row = row_of(1, "alice");
+    REQUIRE(store.insert(row));
+    CHECK_FALSE(*store.is_empty());
+    REQUIRE(store.revoke(row.key));
+    CHECK_FALSE(*store.is_empty());
+    REQUIRE(store.reap(row.expires_at + 1ms));
+    CHECK(*store.is_empty());
+    memory_store forgetful;
+    static_assert(can_tell_emptiness<memory_store> && can_tell_emptiness<sqlite_store>);
+    CHECK(*forgetful.is_empty());
+    REQUIRE(forgetful.insert(row));
+    CHECK_FALSE(*forgetful.is_empty());
+}
+
 #if defined(__linux__)
+TEST_CASE("an insert or a revoke is synced before it is answered, with normal as with full; an advance with full alone "
+          "(R50, R51)") {
+    const auto syncs_of = [](const auto& act) {
+        syncs = 0;
+        act();
+        return syncs.load();
+    };
+    for (const auto synchronous : {sqlite_synchronous::full, sqlite_synchronous::normal}) {
+        const temporary_directory dir;
+        auto store = opened(dir.file(), {synchronous});
+        const grant row = row_of(1, "alice");
+        CHECK(syncs_of([&] { REQUIRE(store.insert(row)); }) >= 1);
+        const unsigned advanced = syncs_of([&] { REQUIRE(store.advance(row.key, first_generation, generation{1}, row.used_at)); });
+        CHECK((advanced == 0) == (synchronous == sqlite_synchronous::normal));
+        CHECK(syncs_of([&] { REQUIRE(store.revoke(row.key)); }) >= 1);
+        CHECK(syncs_of([&] { REQUIRE(store.revoke(row.key)); }) >= 1); // it may not have been synced
+        REQUIRE(store.insert(row_of(2, "alice")));
+        CHECK(syncs_of([&] { REQUIRE(store.revoke_subject("alice")); }) >= 1);
+        CHECK(syncs_of([&] { REQUIRE(store.find(row.key)); }) == 0);
+    }
+}
+
 TEST_CASE("a revoke whose process died before its sync is on the disk before it is answered (R44, R50)") {
     const temporary_directory dir;
     {

@@ -175,8 +175,8 @@ public:
                 mine.reset();
                 // As in `connection_pool`, part of the patience is left for those that others bring back.
                 const bool is_first = open_ == 0;
-                auto opened =
-                    co_await open_one(is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                const auto limit = is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4);
+                auto opened = co_await open_one(limit);
                 if (opened || open_ == 0) co_return opened;
                 continue;
             }

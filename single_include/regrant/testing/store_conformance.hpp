@@ -1617,21 +1617,25 @@ template <class Bench> void check_reap(Bench& bench) {
 
     // Not reap alone: an engine may expire rows by itself.
     bench.check("a row stays until its expires_at, to the millisecond, live or revoked (R38)", [](const auto& at) {
-        // In the second half of a second, so that whole seconds show.
-        instant until = current_time() + milliseconds(300);
-        until = (std::max)(until, floor<seconds>(until) + milliseconds(400));
-        grant live = fresh_row(), revoked = fresh_row();
-        live.expires_at = revoked.expires_at = until;
-        at.place(live);
-        at.place(revoked);
-        at.revoke(revoked.key);
-        revoked.state = revocation::revoked;
-        std::this_thread::sleep_until(until - milliseconds(60));
-        const auto seen_live = at.find(live.key), seen_revoked = at.find(revoked.key);
-        // On a machine that was busy until too late nothing is said.
-        if (current_time() >= until) return;
-        at.saw().expect(seen_live.has_value(), "a live row was forgotten before it expired");
-        at.saw().expect(seen_revoked.has_value(), "a revoked row was forgotten before it expired");
+        // On a machine that is busy until too late nothing can be said, so it is tried again with more time.
+        for (milliseconds lead(300); lead < seconds(10); lead *= 2) {
+            // Late in a second, so that a store that counts in whole seconds shows.
+            instant until = current_time() + lead;
+            until = (std::max)(until, floor<seconds>(until) + milliseconds(400));
+            grant live = fresh_row(), revoked = fresh_row();
+            live.expires_at = revoked.expires_at = until;
+            at.place(live);
+            at.place(revoked);
+            at.revoke(revoked.key);
+            revoked.state = revocation::revoked;
+            std::this_thread::sleep_until(until - (std::min)(lead / 5, milliseconds(300)));
+            const auto seen_live = at.find(live.key), seen_revoked = at.find(revoked.key);
+            if (current_time() >= until) continue;
+            at.saw().expect(seen_live.has_value(), "a live row was forgotten before it expired");
+            at.saw().expect(seen_revoked.has_value(), "a revoked row was forgotten before it expired");
+            return;
+        }
+        at.saw().note("not judged: the machine was busy");
     });
 
     constexpr std::string_view never_early = "reap forgets no row that has not expired, revoked or not (R38)";
