@@ -29,6 +29,8 @@ namespace detail {
 
 /// Reads the array, or says where the text stops being one.
 inline result<json_value, setup_error> read_registration_array(std::string_view json) {
+    // A byte order mark, which some editors write.
+    if (json.starts_with("\xEF\xBB\xBF")) json.remove_prefix(3);
     auto parsed = read_json(json);
     if (!parsed)
         return unexpected(setup_error{json_position(json, parsed.error().at) + ": " + parsed.error().what +

@@ -1415,11 +1415,13 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
 /// that it is seeded from.
 inline bool reseed_private() noexcept {
     const error_mark mark;
-    return EVP_RAND_reseed(RAND_get0_private(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+    EVP_RAND_CTX* const generator = RAND_get0_private(nullptr);
+    return generator != nullptr && EVP_RAND_reseed(generator, 1, nullptr, 0, nullptr, 0) == 1;
 }
 inline bool reseed_public() noexcept {
     const error_mark mark;
-    return EVP_RAND_reseed(RAND_get0_public(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+    EVP_RAND_CTX* const generator = RAND_get0_public(nullptr);
+    return generator != nullptr && EVP_RAND_reseed(generator, 1, nullptr, 0, nullptr, 0) == 1;
 }
 
 /// For what nobody may guess.
@@ -6768,15 +6770,11 @@ inline std::string explain_json_fault(std::string_view text, std::size_t at) {
     return found + ": expected a value or a name in double quotes";
 }
 
-/// Reads one JSON text (RFC 8259): UTF-8 throughout, a byte order mark in front is passed over, nothing behind it, no
-/// member twice, nested at most 32 deep. Memory that runs out is thrown.
+/// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep. Memory
+/// that runs out is thrown.
 inline result<json_value, json_fault> read_json(std::string_view text) {
     constexpr std::size_t max_depth = 32;
-    const std::size_t mark_bytes = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-    text.remove_prefix(mark_bytes);
-    const auto fault = [&](std::size_t at, std::string what) {
-        return unexpected(json_fault{mark_bytes + at, std::move(what)});
-    };
+    const auto fault = [](std::size_t at, std::string what) { return unexpected(json_fault{at, std::move(what)}); };
     if (const auto at = find_malformed_utf8(text)) return fault(*at, "found a byte that is not UTF-8");
     json_value value;
     const wipe_on_exit unless_moved(value);
@@ -6809,8 +6807,7 @@ inline std::string json_position(std::string_view text, std::size_t at) {
     const std::string_view before = text.substr(0, at);
     const std::size_t line_start = before.rfind('\n') + 1; // npos + 1 is 0
     const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
-    std::string_view line = before.substr(line_start);
-    if (line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+    const std::string_view line = before.substr(line_start);
     return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
            std::to_string(1 + std::count_if(line.begin(), line.end(), is_start));
 }
@@ -6964,6 +6961,8 @@ namespace detail {
 
 /// Reads the array, or says where the text stops being one.
 inline result<json_value, setup_error> read_registration_array(std::string_view json) {
+    // A byte order mark, which some editors write.
+    if (json.starts_with("\xEF\xBB\xBF")) json.remove_prefix(3);
     auto parsed = read_json(json);
     if (!parsed)
         return unexpected(setup_error{json_position(json, parsed.error().at) + ": " + parsed.error().what +

@@ -14,6 +14,8 @@
 
 #include <array>
 #include <cstddef>
+#include <thread>
+#include <span>
 #include <cstdio>
 #include <iterator>
 
@@ -133,6 +135,50 @@ TEST_CASE("whichever call of OpenSSL fails, a signing key is whole or refused (R
     build_each("encrypted PEM", [&] { return signing_key::from_encrypted_pem(locked, secret("a passphrase")); });
     build_each("DER", [&] { return signing_key::from_der(std::as_bytes(std::span(binary))); });
     build_each("a new one", [] { return signing_key::generate(); });
+}
+
+TEST_CASE("whichever call of OpenSSL fails, random bytes are drawn or said not to be, and drawn afterwards (R35, R104)") {
+    for (const bool is_secret : {true, false}) {
+        CAPTURE(is_secret);
+        const auto draw = [&](std::span<std::byte> to) {
+            return is_secret ? system_random().fill(to) : block_random().fill(to);
+        };
+        for (const failure how : all_failures) {
+            CAPTURE(how.number);
+            CAPTURE(how.lasts);
+            std::size_t refused = 0;
+            each_fault(how, [&](std::size_t nth, failure gives) {
+                // A thread that has drawn nothing yet reseeds its generator first.
+                std::array<std::byte, 16> bytes{}, again{};
+                bool is_drawn = false, is_drawn_again = false;
+                std::thread([&] {
+                    is_drawn = with_fault(nth, gives, [&] { return draw(bytes).has_value(); });
+                    is_drawn_again = draw(again).has_value();
+                }).join();
+                CHECK(is_drawn_again);
+                CHECK(is_drawn == (bytes != std::array<std::byte, 16>{}));
+                CHECK(bytes != again);
+                if (!is_drawn) {
+                    CHECK(openssl_call.hit);
+                    ++refused;
+                }
+            });
+            CHECK(refused >= 3);
+        }
+    }
+}
+
+TEST_CASE("whichever call of OpenSSL fails, an encrypted key opens with no other passphrase (R97)") {
+    const std::string old_form = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+                                 "DEK-Info: AES-256-CBC,000102030405060708090A0B0C0D0E0F\n\n"
+                                 "AAECAwQFBgcICQoLDA0ODw==\n-----END RSA PRIVATE KEY-----\n";
+    for (const failure how : all_failures)
+        each_fault(how, [&](std::size_t nth, failure gives) {
+            const auto key =
+                with_fault(nth, gives, [&] { return signing_key::from_encrypted_pem(old_form, secret("wrong")); });
+            REQUIRE_FALSE(key);
+            CHECK_FALSE(key.error().message.empty());
+        });
 }
 
 TEST_CASE("whichever call of OpenSSL fails, a key is written whole or not at all (R51)") {

@@ -244,15 +244,11 @@ inline std::string explain_json_fault(std::string_view text, std::size_t at) {
     return found + ": expected a value or a name in double quotes";
 }
 
-/// Reads one JSON text (RFC 8259): UTF-8 throughout, a byte order mark in front is passed over, nothing behind it, no
-/// member twice, nested at most 32 deep. Memory that runs out is thrown.
+/// Reads one JSON text (RFC 8259): UTF-8 throughout, nothing behind it, no member twice, nested at most 32 deep. Memory
+/// that runs out is thrown.
 inline result<json_value, json_fault> read_json(std::string_view text) {
     constexpr std::size_t max_depth = 32;
-    const std::size_t mark_bytes = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-    text.remove_prefix(mark_bytes);
-    const auto fault = [&](std::size_t at, std::string what) {
-        return unexpected(json_fault{mark_bytes + at, std::move(what)});
-    };
+    const auto fault = [](std::size_t at, std::string what) { return unexpected(json_fault{at, std::move(what)}); };
     if (const auto at = find_malformed_utf8(text)) return fault(*at, "found a byte that is not UTF-8");
     json_value value;
     const wipe_on_exit unless_moved(value);
@@ -285,8 +281,7 @@ inline std::string json_position(std::string_view text, std::size_t at) {
     const std::string_view before = text.substr(0, at);
     const std::size_t line_start = before.rfind('\n') + 1; // npos + 1 is 0
     const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
-    std::string_view line = before.substr(line_start);
-    if (line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+    const std::string_view line = before.substr(line_start);
     return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
            std::to_string(1 + std::count_if(line.begin(), line.end(), is_start));
 }

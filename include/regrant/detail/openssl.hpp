@@ -142,11 +142,13 @@ inline bool sha256(std::span<const std::byte> bytes, std::span<std::byte, 32> di
 /// that it is seeded from.
 inline bool reseed_private() noexcept {
     const error_mark mark;
-    return EVP_RAND_reseed(RAND_get0_private(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+    EVP_RAND_CTX* const generator = RAND_get0_private(nullptr);
+    return generator != nullptr && EVP_RAND_reseed(generator, 1, nullptr, 0, nullptr, 0) == 1;
 }
 inline bool reseed_public() noexcept {
     const error_mark mark;
-    return EVP_RAND_reseed(RAND_get0_public(nullptr), 1, nullptr, 0, nullptr, 0) == 1;
+    EVP_RAND_CTX* const generator = RAND_get0_public(nullptr);
+    return generator != nullptr && EVP_RAND_reseed(generator, 1, nullptr, 0, nullptr, 0) == 1;
 }
 
 /// For what nobody may guess.
