@@ -106,6 +106,10 @@ MEASURED measured_jwt_input(std::string_view header, regrant::secret& input) {
     input = *regrant::jwt_signing_input(header, std::move(claims));
 }
 
+MEASURED measured_lookups(const regrant::client_list& clients, std::string_view id, std::string_view origin, bool& found) {
+    found = *clients.find(id) != nullptr && *clients.allows_origin(origin);
+}
+
 /// What SHA-256 is called in an OpenSSL without symbols, is what all of this is spent in.
 MEASURED measured_sha256(std::span<const std::byte> bytes, regrant::digest& made) { made = *regrant::sha256(bytes); }
 
@@ -132,6 +136,25 @@ int measure(std::string_view name) {
         const std::string header = regrant::jwt_header_segment(bench::null_signer().key_id(), "JWT");
         regrant::secret input;
         for (int i = 1; i != measured_times; ++i) measured_jwt_input(header, input);
+        return 0;
+    }
+    if (name == "lookups_of_20" || name == "lookups_of_20000") {
+        const std::size_t count = name == "lookups_of_20" ? 20 : 20'000;
+        std::vector<regrant::client> all;
+        for (std::size_t i = 0; i != count; ++i) {
+            const std::string number = std::to_string(100'000 + i);
+            auto& each = all.emplace_back(
+                regrant::client{"client-" + number, regrant::client_policy::of<regrant::auth_method::none>()});
+            each.allowed_origins = {"https://" + number + ".example"};
+        }
+        const auto clients = regrant::client_list::make(std::move(all));
+        if (!clients) return 1;
+        for (int i = 1; i != measured_times; ++i) {
+            const std::string number = std::to_string(100'000 + count * static_cast<std::size_t>(i) / 100);
+            bool found = false;
+            measured_lookups(*clients, "client-" + number, "https://" + number + ".example", found);
+            if (!found) return 1;
+        }
         return 0;
     }
     if (name == "sha256") {

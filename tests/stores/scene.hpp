@@ -53,7 +53,7 @@ template <class Act> std::chrono::milliseconds time_of(Act act) {
 }
 
 /// What a busy machine may add to a timeout; who forgot the timeout would wait for longer than this.
-inline constexpr auto busy = 10s;
+inline constexpr auto busy = 60s;
 
 /// Tries until it is so, or for half a minute.
 inline bool eventually(const std::function<bool()>& is_so) {

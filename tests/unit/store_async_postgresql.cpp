@@ -73,6 +73,6 @@ TEST_CASE("an awaited connection to where nobody listens fails at once, to who s
     CHECK(connect(there, 100ms) == "PostgreSQL: no answer within the timeout");
     const auto took = std::chrono::steady_clock::now() - begun;
     CHECK(took >= 100ms);
-    CHECK(took < 10s); // a busy machine may be late
+    CHECK(took < 60s); // a busy machine may be late
     CHECK(why_not(there, {.timeout = 100ms}).find("no answer within the timeout") != std::string::npos);
 }

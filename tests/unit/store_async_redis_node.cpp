@@ -81,7 +81,7 @@ TEST_CASE("who listens and says nothing to an awaiting Redis client is given up 
     CHECK(ask(context, silent.address(), 100ms) == "no answer within the timeout");
     const auto took = std::chrono::steady_clock::now() - begun;
     CHECK(took >= 100ms);
-    CHECK(took < 10s); // a busy machine may be late
+    CHECK(took < 60s); // a busy machine may be late
 }
 
 TEST_CASE("an awaited Redis answer may come whole, by name, cut off, or be no answer at all") {
