@@ -128,6 +128,34 @@ conformance_options options_for(const control& what) {
 
 } // namespace
 
+TEST_CASE("a store that does not answer is one finding, and the first one (R51)") {
+    struct dead_store : broken::sound_store {
+        result<std::optional<grant>, outage> find(const row_key& key) override {
+            if (answers_left != 0) return --answers_left, sound_store::find(key);
+            return unexpected(outage{"connection refused"});
+        }
+        int answers_left = 0;
+    };
+    conformance_options options;
+    options.recovery = std::chrono::milliseconds(5);
+    std::vector<std::string> told;
+    options.tell = [&](const conformance_check& each) { told.push_back(each.name); };
+    dead_store dead;
+    const auto report = check_store([&]() -> dead_store& { return dead; }, options);
+    REQUIRE(report.checks().size() == 1);
+    CHECK(report.checks()[0].describe() ==
+          "FAILED  the store answers (R51): connection refused; nothing else was checked");
+    CHECK_FALSE(report.passed());
+    CHECK(told == std::vector<std::string>{"the store answers (R51)"});
+
+    dead_store dying;
+    dying.answers_left = 7;
+    const auto cut_short = check_store([&]() -> dead_store& { return dying; }, options);
+    CHECK(cut_short.checks()[0].name == "the store answers (R51)");
+    CHECK(cut_short.count(check_outcome::failed) == 2);
+    CHECK(cut_short.checks().back().outcome == check_outcome::failed);
+}
+
 // The example of the header.
 TEST_CASE("my store keeps its promises") {
     my_store store;

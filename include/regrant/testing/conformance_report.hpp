@@ -41,7 +41,7 @@ struct conformance_check {
     }
 };
 
-/// All checks of a run, in the order they were made.
+/// All checks of a run, in the order they were made; a store that stopped answering stands first.
 class conformance_report {
 public:
     /// Whether every promise that was put to the test was kept.
@@ -64,6 +64,8 @@ public:
     }
 
     void add(conformance_check check) { checks_.push_back(std::move(check)); }
+    /// Puts a check before all others: the likely cause of what follows.
+    void add_first(conformance_check check) { checks_.insert(checks_.begin(), std::move(check)); }
 
 private:
     std::vector<conformance_check> checks_;

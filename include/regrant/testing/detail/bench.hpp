@@ -96,14 +96,17 @@ public:
 
     /// Makes one check: `body(probe)` on the first handle.
     template <class Body> void check(std::string_view name, Body body) {
-        if (name.find(options.only) == name.npos) return;
+        if (name.find(options.only) == name.npos || is_over_) return;
+        // Without a store that answers every check would fail, and none would say why.
+        if (report_.checks().empty() && !answers("nothing else was checked")) return;
         witness saw;
         caught(saw, [&] { body(probe(store(), saw)); });
         written({std::string(name), saw.failed() ? check_outcome::failed : check_outcome::passed, saw.seen()});
+        if (saw.failed()) (void)answers("it stopped with the check that failed last; no other was made");
     }
 
     void skip(std::string_view name, std::string_view why) {
-        if (name.find(options.only) == name.npos) return;
+        if (name.find(options.only) == name.npos || is_over_) return;
         written({std::string(name), check_outcome::skipped, std::string(why)});
     }
 
@@ -150,6 +153,26 @@ private:
             });
     }
 
+    /// Looks whether the store answers at all, and ends the run when it does not.
+    bool answers(std::string_view consequence) {
+        const auto until = std::chrono::steady_clock::now() + options.recovery;
+        std::string why;
+        do {
+            witness saw;
+            caught(saw, [&] {
+                if (const auto found = store().find(fresh_key()); !found) saw.complain(found.error().detail);
+            });
+            if (!saw.failed()) return true;
+            why = saw.seen();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        } while (std::chrono::steady_clock::now() < until);
+        is_over_ = true;
+        conformance_check check{"the store answers (R51)", check_outcome::failed, why + "; " + std::string(consequence)};
+        if (options.tell) options.tell(check);
+        report_.add_first(std::move(check));
+        return false;
+    }
+
     void written(conformance_check check) {
         if (options.tell) options.tell(check);
         report_.add(std::move(check));
@@ -157,6 +180,7 @@ private:
 
     std::deque<opened> handles_;
     conformance_report report_;
+    bool is_over_ = false;
 };
 
 } // namespace regrant::inline v0::testing
