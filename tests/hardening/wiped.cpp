@@ -391,6 +391,28 @@ TEST_CASE("a block that holds a secret when it is given back is found: the searc
     CHECK(searched().hits() == 6);
 }
 
+TEST_CASE("a secret wipes what was truncated, what it grew out of and what it was given in exchange (R31)") {
+    searched().clear();
+    searched().add_all("what was cut off", generated_secret);
+    is_searching = true;
+    {
+        secret cut("front " + std::string(6, 'x'));
+        cut.append(generated_secret);
+        cut.truncate(6);
+    }
+    {
+        secret grown(generated_secret);
+        for (int i = 0; i != 100; ++i) grown.append("more and more");
+    }
+    {
+        secret first(generated_secret), second("another");
+        first = std::move(second);
+        first.truncate(0);
+    }
+    is_searching = false;
+    CHECK(searched().hits() == 0);
+}
+
 TEST_CASE("no memory is given back with a token, a family or a secret in it (R31, R36, R75)") {
     CHECK(hits_of<blocking_host>(ciam()) == 0);
     CHECK(hits_of<blocking_host>(rfc9068()) == 0);
