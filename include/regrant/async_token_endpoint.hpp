@@ -227,6 +227,7 @@ private:
     }
 
     task<answer_type> answer_to(http_request& request, visit& seen, instant now) {
+        request.peer = settings_.proxies.client_of(request);
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) co_return unexpected(std::move(asked).error());
         const token_request& asking = seen.asked.emplace(std::move(*asked));

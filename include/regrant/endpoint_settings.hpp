@@ -7,6 +7,7 @@
 #include "form.hpp"
 #include "http_reply.hpp"
 #include "policy.hpp"
+#include "trusted_proxies.hpp"
 
 namespace regrant::inline v0 {
 
@@ -15,6 +16,8 @@ struct endpoint_settings {
     reply_settings replies{};
     form_limits limits{};
     secret_settings secrets{};
+    /// Whose word about the client's address is taken; the throttle counts by that address.
+    trusted_proxies proxies{};
 };
 
 } // namespace regrant::inline v0

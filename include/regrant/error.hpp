@@ -59,6 +59,7 @@ enum class http_status : std::uint16_t {
 /// Many reasons share one public code, so that a client learns nothing of a token it does not own.
 enum class reason : std::uint8_t {
     method_not_post,
+    content_encoded,
     media_type_not_form,
     charset_not_utf8,
     body_too_large,
@@ -134,6 +135,8 @@ using enum http_status;
 /// In the order of `reason`.
 inline constexpr refusal_form refusal_forms[] = {
     {reason::method_not_post, "method_not_post", invalid_request, method_not_allowed, "The method must be POST"},
+    {reason::content_encoded, "content_encoded", invalid_request, unsupported_media_type,
+     "The body must have no content coding"},
     {reason::media_type_not_form, "media_type_not_form", invalid_request, unsupported_media_type,
      "The media type must be application/x-www-form-urlencoded"},
     {reason::charset_not_utf8, "charset_not_utf8", invalid_request, unsupported_media_type,

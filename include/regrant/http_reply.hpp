@@ -140,6 +140,9 @@ inline http_reply to_reply(const refusal& refused, const reply_settings& setting
     if (refused.why == reason::method_not_post)
         reply.headers.push_back(
             {"Allow", settings.cross_origin == cross_origin::on ? "POST, OPTIONS" : "POST"});
+    // RFC 9110 15.5.16: "the Accept-Encoding response header field ought to be used to indicate which (if any) content
+    // codings would have been accepted"
+    if (refused.why == reason::content_encoded) reply.headers.push_back({"Accept-Encoding", "identity"});
     if (refused.retry_after)
         reply.headers.push_back({"Retry-After", std::to_string(refused.retry_after->count())});
     return reply;

@@ -41,21 +41,33 @@ private:
 ///     for (auto& [name, value] : framework_request.headers) request.header(name, value);
 struct http_request {
     std::string method{};
-    /// The address the request came from, such as `192.0.2.7` or `2001:db8::7`, without a port: what a throttle counts
-    /// by. Behind a proxy of the host's own that is what the proxy says; empty where nobody knows.
+    /// The address at the other end of the connection, such as `192.0.2.7` or `2001:db8::7`, without a port; empty
+    /// when it is unknown. A throttle counts by it, or by the client behind it: see `trusted_proxies`.
     std::string peer{};
     /// What follows the `?` of the request target, encoded as it came.
     secret query{};
     secret body{};
 
+    received_header content_encoding{};
     received_header content_type{};
     received_header authorization{};
     received_header origin{};
     received_header access_control_request_method{};
+    /// What proxies say of their callers, all lines of a header joined: see `trusted_proxies`.
+    std::string forwarded{};
+    std::string x_forwarded_for{};
 
     /// Offers a header, once for each time it came; those that nobody reads are passed over.
     void header(std::string_view name, std::string_view value) {
         if (received_header* known = find(name)) known->add(value);
+        else if (detail::equal_but_case(name, "forwarded")) join(forwarded, value);
+        else if (detail::equal_but_case(name, "x-forwarded-for")) join(x_forwarded_for, value);
+    }
+
+    /// Whether the body is compressed or encoded in another way (RFC 9110 8.4); `identity` is no coding.
+    bool is_encoded() const noexcept {
+        const std::string_view coding = detail::trim_blanks(content_encoding.text());
+        return content_encoding.differs() || !(coding.empty() || detail::equal_but_case(coding, "identity"));
     }
 
     /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
@@ -65,7 +77,14 @@ struct http_request {
     }
 
 private:
+    /// RFC 9110 5.3: lines of one name are one list.
+    static void join(std::string& list, std::string_view value) {
+        if (!list.empty()) list += ", ";
+        list += value;
+    }
+
     received_header* find(std::string_view name) noexcept {
+        if (detail::equal_but_case(name, "content-encoding")) return &content_encoding;
         if (detail::equal_but_case(name, "content-type")) return &content_type;
         if (detail::equal_but_case(name, "authorization")) return &authorization;
         if (detail::equal_but_case(name, "origin")) return &origin;

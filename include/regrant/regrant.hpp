@@ -20,10 +20,12 @@
 #include "memory_store.hpp"
 #include "parse_claim.hpp"
 #include "registrations.hpp"
+#include "request_framing.hpp"
 #include "server_metadata.hpp"
 #include "signing_key.hpp"
 #include "signing_ring.hpp"
 #include "token_bucket_throttle.hpp"
+#include "trusted_proxies.hpp"
 #include "unknown_members.hpp"
 
 #endif

@@ -111,6 +111,8 @@ public:
     static result<token_request, refusal> parse(http_request&& request, form_limits limits = {}) {
         // RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         if (request.method != "POST") return refused(reason::method_not_post);
+        // RFC 9110 15.5.16: 415 may be "due to the request's indicated Content-Type or Content-Encoding".
+        if (request.is_encoded()) return refused(reason::content_encoded);
         const auto charset = form_charset_of(request.content_type.text());
         if (request.content_type.differs() || !charset) return refused(reason::media_type_not_form);
         auto parsed = form::parse(std::move(request.body), limits);

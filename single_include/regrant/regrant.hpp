@@ -278,6 +278,7 @@ enum class http_status : std::uint16_t {
 /// Many reasons share one public code, so that a client learns nothing of a token it does not own.
 enum class reason : std::uint8_t {
     method_not_post,
+    content_encoded,
     media_type_not_form,
     charset_not_utf8,
     body_too_large,
@@ -353,6 +354,8 @@ using enum http_status;
 /// In the order of `reason`.
 inline constexpr refusal_form refusal_forms[] = {
     {reason::method_not_post, "method_not_post", invalid_request, method_not_allowed, "The method must be POST"},
+    {reason::content_encoded, "content_encoded", invalid_request, unsupported_media_type,
+     "The body must have no content coding"},
     {reason::media_type_not_form, "media_type_not_form", invalid_request, unsupported_media_type,
      "The media type must be application/x-www-form-urlencoded"},
     {reason::charset_not_utf8, "charset_not_utf8", invalid_request, unsupported_media_type,
@@ -2841,6 +2844,12 @@ constexpr std::string_view take_token(std::string_view& text) noexcept {
     return token;
 }
 
+/// A text without the blanks and tabs around it (RFC 9110 5.6.3: OWS).
+constexpr std::string_view trim_blanks(std::string_view text) noexcept {
+    text.remove_prefix((std::min)(text.size(), text.find_first_not_of(" \t")));
+    return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
 /// Whether a list as in `Connection: TE, close` has a word.
 constexpr bool lists(std::string_view list, std::string_view word) noexcept {
     while (!list.empty()) {
@@ -3360,21 +3369,33 @@ private:
 ///     for (auto& [name, value] : framework_request.headers) request.header(name, value);
 struct http_request {
     std::string method{};
-    /// The address the request came from, such as `192.0.2.7` or `2001:db8::7`, without a port: what a throttle counts
-    /// by. Behind a proxy of the host's own that is what the proxy says; empty where nobody knows.
+    /// The address at the other end of the connection, such as `192.0.2.7` or `2001:db8::7`, without a port; empty
+    /// when it is unknown. A throttle counts by it, or by the client behind it: see `trusted_proxies`.
     std::string peer{};
     /// What follows the `?` of the request target, encoded as it came.
     secret query{};
     secret body{};
 
+    received_header content_encoding{};
     received_header content_type{};
     received_header authorization{};
     received_header origin{};
     received_header access_control_request_method{};
+    /// What proxies say of their callers, all lines of a header joined: see `trusted_proxies`.
+    std::string forwarded{};
+    std::string x_forwarded_for{};
 
     /// Offers a header, once for each time it came; those that nobody reads are passed over.
     void header(std::string_view name, std::string_view value) {
         if (received_header* known = find(name)) known->add(value);
+        else if (detail::equal_but_case(name, "forwarded")) join(forwarded, value);
+        else if (detail::equal_but_case(name, "x-forwarded-for")) join(x_forwarded_for, value);
+    }
+
+    /// Whether the body is compressed or encoded in another way (RFC 9110 8.4); `identity` is no coding.
+    bool is_encoded() const noexcept {
+        const std::string_view coding = detail::trim_blanks(content_encoding.text());
+        return content_encoding.differs() || !(coding.empty() || detail::equal_but_case(coding, "identity"));
     }
 
     /// Fetch 3.2.2: "A CORS-preflight request is a CORS request that checks to see if the CORS protocol is
@@ -3384,7 +3405,14 @@ struct http_request {
     }
 
 private:
+    /// RFC 9110 5.3: lines of one name are one list.
+    static void join(std::string& list, std::string_view value) {
+        if (!list.empty()) list += ", ";
+        list += value;
+    }
+
     received_header* find(std::string_view name) noexcept {
+        if (detail::equal_but_case(name, "content-encoding")) return &content_encoding;
         if (detail::equal_but_case(name, "content-type")) return &content_type;
         if (detail::equal_but_case(name, "authorization")) return &authorization;
         if (detail::equal_but_case(name, "origin")) return &origin;
@@ -3506,6 +3534,8 @@ public:
     static result<token_request, refusal> parse(http_request&& request, form_limits limits = {}) {
         // RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         if (request.method != "POST") return refused(reason::method_not_post);
+        // RFC 9110 15.5.16: 415 may be "due to the request's indicated Content-Type or Content-Encoding".
+        if (request.is_encoded()) return refused(reason::content_encoded);
         const auto charset = form_charset_of(request.content_type.text());
         if (request.content_type.differs() || !charset) return refused(reason::media_type_not_form);
         auto parsed = form::parse(std::move(request.body), limits);
@@ -4288,6 +4318,9 @@ inline http_reply to_reply(const refusal& refused, const reply_settings& setting
     if (refused.why == reason::method_not_post)
         reply.headers.push_back(
             {"Allow", settings.cross_origin == cross_origin::on ? "POST, OPTIONS" : "POST"});
+    // RFC 9110 15.5.16: "the Accept-Encoding response header field ought to be used to indicate which (if any) content
+    // codings would have been accepted"
+    if (refused.why == reason::content_encoded) reply.headers.push_back({"Accept-Encoding", "identity"});
     if (refused.retry_after)
         reply.headers.push_back({"Retry-After", std::to_string(refused.retry_after->count())});
     return reply;
@@ -4323,6 +4356,273 @@ inline http_reply preflight_reply(std::string_view origin, const reply_settings&
 
 } // namespace regrant::inline v0
 
+// regrant/detail/peer_network.hpp - the network that one customer of a provider has, for a peer's address.
+
+#include <charconv>
+#include <initializer_list>
+
+namespace regrant::inline v0::detail {
+
+/// Reads the groups of an IPv6 address (RFC 4291 2.2); the last two may be written as IPv4.
+class ipv6_groups {
+public:
+    static std::optional<std::array<std::uint16_t, 8>> parse(std::string_view text) noexcept {
+        const std::size_t gap = text.find("::");
+        if (gap == std::string_view::npos) {
+            ipv6_groups all;
+            if (!all.read(text) || all.count_ != 8) return std::nullopt;
+            return all.groups_;
+        }
+        ipv6_groups head, tail;
+        if (!head.read(text.substr(0, gap)) || !tail.read(text.substr(gap + 2))) return std::nullopt;
+        if (head.count_ + tail.count_ > 7) return std::nullopt;
+        for (std::size_t i = 0; i != tail.count_; ++i) head.groups_[8 - tail.count_ + i] = tail.groups_[i];
+        return head.groups_;
+    }
+
+private:
+    bool read(std::string_view text) noexcept {
+        while (!text.empty()) {
+            const std::string_view piece = text.substr(0, text.find(':'));
+            const bool is_last = piece.size() == text.size();
+            if (is_last && piece.find('.') != std::string_view::npos) return read_ipv4(piece);
+            unsigned value = 0;
+            if (piece.size() > 4 || !read_number(piece, 16, value) || !add(value)) return false;
+            if (is_last) return true;
+            text.remove_prefix(piece.size() + 1);
+            if (text.empty()) return false;
+        }
+        return true;
+    }
+
+    bool read_ipv4(std::string_view text) noexcept {
+        unsigned bytes[4];
+        for (std::size_t i = 0; i != 4; ++i) {
+            const std::string_view piece = text.substr(0, text.find('.'));
+            if ((piece.size() == text.size()) != (i == 3)) return false;
+            if (!read_number(piece, 10, bytes[i]) || bytes[i] > 255) return false;
+            if (i != 3) text.remove_prefix(piece.size() + 1);
+        }
+        return add(bytes[0] * 256 + bytes[1]) && add(bytes[2] * 256 + bytes[3]);
+    }
+
+    static bool read_number(std::string_view text, int base, unsigned& value) noexcept {
+        const char* end = text.data() + text.size();
+        const auto read = std::from_chars(text.data(), end, value, base);
+        return !text.empty() && read.ec == std::errc() && read.ptr == end;
+    }
+
+    bool add(unsigned group) noexcept {
+        if (count_ == groups_.size()) return false;
+        groups_[count_++] = static_cast<std::uint16_t>(group);
+        return true;
+    }
+
+    std::array<std::uint16_t, 8> groups_{};
+    std::size_t count_ = 0;
+};
+
+/// The network whose failures count together for an address: an IPv4 address is one customer, and so is a /64 of IPv6
+/// (RFC 6177). Other text counts as it is.
+///
+/// An IPv6 address that stands for an IPv4 address counts as that: IPv4-mapped (RFC 4291 2.5.5.2), translated
+/// (RFC 2765 2.1), of NAT64's well-known prefix (RFC 6052 2.1), 6to4 (RFC 3056 2). Its /64 would be shared by all of
+/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses where
+/// the IPv4 address stands, so such an address counts whole.
+inline std::string peer_network(std::string_view address) {
+    if (address.find(':') == std::string_view::npos) return std::string(address);
+    const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
+    if (!groups) return std::string(address);
+    const auto& group = *groups;
+    const auto starts_with = [&](std::initializer_list<std::uint16_t> prefix) {
+        return std::equal(prefix.begin(), prefix.end(), group.begin());
+    };
+    const auto ipv4 = [](std::uint16_t high, std::uint16_t low) {
+        return std::to_string(high >> 8) + '.' + std::to_string(high & 0xFF) + '.' + std::to_string(low >> 8) + '.' +
+               std::to_string(low & 0xFF);
+    };
+    if (starts_with({0, 0, 0, 0, 0, 0xFFFF}) || starts_with({0, 0, 0, 0, 0xFFFF, 0}) ||
+        starts_with({0x64, 0xFF9B, 0, 0, 0, 0}))
+        return ipv4(group[6], group[7]);
+    if (starts_with({0x2002})) return ipv4(group[1], group[2]);
+    const std::size_t counted = starts_with({0x64, 0xFF9B, 1}) ? 8 : 4;
+    std::string network;
+    for (std::size_t i = 0; i != counted; ++i) network += std::to_string(group[i]) + ':';
+    return network;
+}
+
+} // namespace regrant::inline v0::detail
+
+// regrant/trusted_proxies.hpp - the client's address behind reverse proxies, taken from proxies that are trusted.
+
+#include <system_error>
+
+namespace regrant::inline v0 {
+
+namespace detail {
+
+/// Reads an IPv4 or IPv6 address, without a port. An IPv4 address reads as IPv4-mapped IPv6 (RFC 4291 2.5.5.2).
+inline std::optional<std::array<std::uint16_t, 8>> parse_address(std::string_view text) {
+    if (text.find(':') != text.npos) return ipv6_groups::parse(text.substr(0, text.find('%')));
+    if (text.find('.') == text.npos) return std::nullopt;
+    return ipv6_groups::parse("::ffff:" + std::string(text));
+}
+
+/// Takes the address out of `192.0.2.7:80`, `"[2001:db8::7]:80"`, `[2001:db8::7]` or a bare address.
+constexpr std::string_view without_port(std::string_view node) noexcept {
+    node = trim_blanks(node);
+    if (node.size() > 1 && node.starts_with('"') && node.ends_with('"')) node = node.substr(1, node.size() - 2);
+    if (node.starts_with('[')) return node.substr(1, node.find(']') - 1);
+    const std::size_t colon = node.find(':');
+    // Two colons are an IPv6 address without brackets, which has no port.
+    return colon != node.npos && node.find(':', colon + 1) == node.npos ? node.substr(0, colon) : node;
+}
+
+/// The `for` parameter of an element of Forwarded.
+/// \par RFC 7239 4: forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] )
+constexpr std::string_view forwarded_for(std::string_view element) noexcept {
+    while (!element.empty()) {
+        const std::string_view pair = trim_blanks(element.substr(0, element.find(';')));
+        element.remove_prefix((std::min)(element.size(), element.find(';')));
+        element.remove_prefix(element.empty() ? 0 : 1);
+        if (pair.size() > 4 && equal_but_case(pair.substr(0, 4), "for=")) return pair.substr(4);
+    }
+    return {};
+}
+
+} // namespace detail
+
+/// The header in which the proxies in front of a server tell who called them.
+enum class forwarded_header : std::uint8_t {
+    /// Every common proxy can send it. Each proxy adds the address of its own caller at the end.
+    x_forwarded_for,
+    /// RFC 7239.
+    forwarded,
+};
+
+/// The proxies whose word about their callers is taken. Nobody is trusted by default.
+///
+///     auto proxies = regrant::trusted_proxies::parse("10.0.0.0/8, ::1");
+///     settings.proxies = *std::move(proxies);
+///
+/// The proxies must add to the chosen header or overwrite it. The other header is ignored: a proxy passes on what its
+/// caller wrote there.
+class trusted_proxies {
+public:
+    trusted_proxies() = default;
+
+    /// \param networks  addresses or networks in CIDR notation, IPv4 or IPv6, separated by commas or blanks
+    /// \par Errors
+    /// names the first item that is no network
+    static result<trusted_proxies, setup_error> parse(std::string_view networks,
+                                                      forwarded_header told_in = forwarded_header::x_forwarded_for) {
+        trusted_proxies made;
+        made.told_in_ = told_in;
+        while (!networks.empty()) {
+            const std::size_t size = (std::min)(networks.find_first_of(", \t"), networks.size());
+            const std::string_view item = networks.substr(0, size);
+            networks.remove_prefix((std::min)(size + 1, networks.size()));
+            if (item.empty()) continue;
+            const auto one = read(item);
+            if (!one)
+                return unexpected(setup_error{"trusted proxies: \"" + std::string(item) +
+                                              "\" is no address or network, such as 10.0.0.0/8 or 2001:db8::/32"});
+            made.networks_.push_back(*one);
+        }
+        return made;
+    }
+
+    bool empty() const noexcept { return networks_.empty(); }
+
+    /// Whether an address belongs to one of the networks.
+    bool trusts(std::string_view address) const {
+        const auto groups = detail::parse_address(address);
+        return groups && std::any_of(networks_.begin(), networks_.end(),
+                                     [&](const network& each) { return each.has(*groups); });
+    }
+
+    /// The address of the client that sent a request: the last hop that is not a trusted proxy.
+    ///
+    /// This is `request.peer` if that is no trusted proxy. Otherwise it is the rightmost address in the header that is
+    /// no trusted proxy; what stands to its left was written by strangers. If that item is no address, the proxy that
+    /// reported it counts as the client. An IPv4-mapped IPv6 address is returned as IPv4.
+    std::string client_of(const http_request& request) const {
+        std::string client = request.peer;
+        std::string_view hops =
+            told_in_ == forwarded_header::forwarded ? request.forwarded : request.x_forwarded_for;
+        while (!hops.empty() && trusts(client)) {
+            const std::size_t comma = last_comma(hops);
+            std::string_view hop = comma == hops.npos ? hops : hops.substr(comma + 1);
+            hops = hops.substr(0, comma == hops.npos ? 0 : comma);
+            if (told_in_ == forwarded_header::forwarded) hop = detail::forwarded_for(hop);
+            hop = detail::without_port(hop);
+            if (!detail::parse_address(hop)) break;
+            client = hop;
+        }
+        return unmapped(std::move(client));
+    }
+
+private:
+    struct network {
+        std::array<std::uint16_t, 8> groups;
+        unsigned bits;
+
+        bool has(const std::array<std::uint16_t, 8>& other) const noexcept {
+            for (unsigned i = 0; i * 16 < bits; ++i) {
+                const unsigned left = bits - i * 16, shift = left < 16 ? 16 - left : 0;
+                if ((groups[i] ^ other[i]) >> shift != 0) return false;
+            }
+            return true;
+        }
+    };
+
+    static std::optional<network> read(std::string_view item) {
+        const std::size_t slash = item.find('/');
+        const std::string_view address = item.substr(0, slash);
+        const auto groups = detail::parse_address(address);
+        if (!groups) return std::nullopt;
+        const unsigned most = address.find(':') == address.npos ? 32 : 128;
+        unsigned bits = most;
+        if (slash != item.npos) {
+            const std::string_view number = item.substr(slash + 1);
+            const auto got = std::from_chars(number.data(), number.data() + number.size(), bits);
+            if (number.empty() || got.ec != std::errc() || got.ptr != number.data() + number.size() || bits > most)
+                return std::nullopt;
+        }
+        return network{*groups, bits + 128 - most};
+    }
+
+    /// Where the last comma outside of quotes stands (RFC 9110 5.6.4).
+    static std::size_t last_comma(std::string_view list) noexcept {
+        std::size_t found = list.npos;
+        bool is_quoted = false;
+        for (std::size_t i = 0; i != list.size(); ++i) {
+            if (is_quoted && list[i] == '\\' && i + 1 != list.size()) ++i;
+            else if (list[i] == '"') is_quoted = !is_quoted;
+            else if (list[i] == ',' && !is_quoted) found = i;
+        }
+        // A stranger's open quote must not hide what a proxy has added behind it.
+        return is_quoted ? list.rfind(',') : found;
+    }
+
+    static std::string unmapped(std::string address) {
+        const auto groups = address.find(':') == address.npos ? std::nullopt : detail::parse_address(address);
+        if (!groups) return address;
+        const auto& group = *groups;
+        if (!std::all_of(group.begin(), group.begin() + 5, [](auto each) { return each == 0; }) || group[5] != 0xFFFF)
+            return address;
+        std::string ipv4;
+        for (const std::uint16_t two : {group[6], group[7]})
+            ipv4 += (ipv4.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
+        return ipv4;
+    }
+
+    std::vector<network> networks_{};
+    forwarded_header told_in_ = forwarded_header::x_forwarded_for;
+};
+
+} // namespace regrant::inline v0
+
 // regrant/endpoint_settings.hpp - how a token endpoint behaves, beside its parts.
 
 namespace regrant::inline v0 {
@@ -4332,6 +4632,8 @@ struct endpoint_settings {
     reply_settings replies{};
     form_limits limits{};
     secret_settings secrets{};
+    /// Whose word about the client's address is taken; the throttle counts by that address.
+    trusted_proxies proxies{};
 };
 
 } // namespace regrant::inline v0
@@ -5067,6 +5369,7 @@ private:
     }
 
     answer_type answer_to(http_request& request, visit& seen, instant now) {
+        request.peer = settings_.proxies.client_of(request);
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) return unexpected(std::move(asked).error());
         const token_request& asking = seen.asked.emplace(std::move(*asked));
@@ -5769,6 +6072,7 @@ private:
     }
 
     task<answer_type> answer_to(http_request& request, visit& seen, instant now) {
+        request.peer = settings_.proxies.client_of(request);
         auto asked = token_request::parse(std::move(request), settings_.limits);
         if (!asked) co_return unexpected(std::move(asked).error());
         const token_request& asking = seen.asked.emplace(std::move(*asked));
@@ -6838,9 +7142,6 @@ inline result<extra_claim, setup_error> parse_claim(std::string_view name, std::
 
 // regrant/parse_secret_hash.hpp - the hash of a client secret as text, for files of registrations.
 
-#include <charconv>
-#include <system_error>
-
 namespace regrant::inline v0 {
 
 namespace detail {
@@ -7190,6 +7491,237 @@ inline result<std::vector<client>, setup_error> parse_registrations(std::string_
         clients.push_back(std::move(*made));
     }
     return clients;
+}
+
+} // namespace regrant::inline v0
+
+// regrant/request_framing.hpp - where an HTTP/1.1 request ends, judged strictly on its bytes.
+
+namespace regrant::inline v0 {
+
+/// Whether a text is a field name.
+///
+/// \par RFC 9110 5.1: field-name = token; RFC 9112 5.1: "No whitespace is allowed between the field name and colon"
+constexpr bool is_field_name(std::string_view text) noexcept {
+    return !detail::take_token(text).empty() && text.empty();
+}
+
+/// Whether a field value has visible characters, blanks, tabs and bytes from 0x80 only.
+///
+/// \par RFC 9110 5.5: CR, LF and NUL must be refused; the other control characters "are also invalid".
+constexpr bool is_field_value(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return c == '\t' || (byte >= 0x20 && byte != 0x7F);
+    });
+}
+
+/// Whether a text is a value of the Host field, `uri-host [":" port]`; it may be empty.
+///
+/// \par RFC 9112 3.2, RFC 3986 3.2.2
+constexpr bool is_host(std::string_view text) noexcept {
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto is_hex = [&](char c) {
+        return is_digit(c) || (detail::lower(c) >= 'a' && detail::lower(c) <= 'f');
+    };
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == std::string_view::npos || end == 1) return false;
+        const std::string_view literal = text.substr(1, end - 1);
+        if (!std::all_of(literal.begin(), literal.end(), [&](char c) { return is_hex(c) || c == ':' || c == '.'; }))
+            return false;
+        text.remove_prefix(end + 1);
+    } else {
+        constexpr std::string_view marks = "-._~!$&'()*+,;=";
+        while (!text.empty() && text.front() != ':') {
+            const char c = text.front();
+            const bool is_escape = c == '%' && text.size() > 2 && is_hex(text[1]) && is_hex(text[2]);
+            if (!is_escape && !is_digit(c) && !(detail::lower(c) >= 'a' && detail::lower(c) <= 'z') &&
+                marks.find(c) == marks.npos)
+                return false;
+            text.remove_prefix(is_escape ? 3 : 1);
+        }
+    }
+    if (text.empty()) return true;
+    return text.front() == ':' && std::all_of(text.begin() + 1, text.end(), is_digit);
+}
+
+/// Follows the bytes of a connection from request to request, and stops where it is unclear what a byte belongs to.
+///
+/// Web frameworks repair requests: they drop lines without a colon, unfold lines, skip characters in numbers. Another
+/// server in front of them may repair differently and see another request ("request smuggling", RFC 9112 11.2). This
+/// class repairs nothing. What it accepts, every server reads alike.
+///
+/// A request is broken if its request line or a field is malformed, a line ends with LF or CR alone, a line is folded,
+/// Host is missing in HTTP/1.1, is repeated or invalid, Content-Length is no number, a coding other than `chunked` is
+/// used, two of these fields are present, a chunk is malformed, or its head is longer than `max_head_bytes`.
+///
+///     request_framing framing;
+///     while (framing.at() != request_framing::step::over && framing.at() != request_framing::step::broken)
+///         framing.take(receive());
+class request_framing {
+public:
+    static constexpr std::size_t max_head_bytes = std::size_t{32} * 1024;
+    /// A chunk's size with its extensions.
+    static constexpr std::size_t max_line_bytes = 4096;
+
+    enum class step : std::uint8_t {
+        start_line, fields, content, chunk_size, chunk, chunk_end, trailer, over, broken
+    };
+
+    step at() const noexcept { return step_; }
+    bool is_broken() const noexcept { return step_ == step::broken; }
+    bool is_over() const noexcept { return step_ == step::over; }
+    /// Whether nothing of a request has come, apart from empty lines in front of it.
+    bool is_idle() const noexcept { return step_ == step::start_line && line_.empty(); }
+    bool has_head() const noexcept { return step_ > step::fields && step_ != step::broken; }
+    bool is_chunked() const noexcept { return codings_ != 0; }
+    bool has_length() const noexcept { return lengths_ != 0; }
+    bool is_http_1_0() const noexcept { return is_http_1_0_; }
+
+    /// Takes bytes up to the end of the head, or of the body once the head is there.
+    ///
+    /// \param keep  called with each piece of the body, chunks taken apart
+    /// \return how many bytes were taken; the next call starts behind them
+    template <class Keep> std::size_t take(std::string_view text, Keep&& keep) {
+        const bool had_head = has_head();
+        std::size_t taken = 0;
+        while (taken != text.size() && step_ < step::over && has_head() == had_head) {
+            std::string_view rest = text.substr(taken);
+            if (step_ == step::content || step_ == step::chunk) {
+                rest = rest.substr(0, static_cast<std::size_t>((std::min)(std::uint64_t{rest.size()}, left_)));
+                keep(rest);
+                if ((left_ -= rest.size()) == 0) step_ = step_ == step::chunk ? step::chunk_end : step::over;
+                taken += rest.size();
+                continue;
+            }
+            const std::size_t end = rest.find('\n');
+            rest = rest.substr(0, end == std::string_view::npos ? end : end + 1);
+            taken += rest.size();
+            const bool is_head = !has_head();
+            head_bytes_ += is_head ? rest.size() : 0;
+            if (line_.size() + rest.size() > (is_head ? max_head_bytes : max_line_bytes) ||
+                head_bytes_ > max_head_bytes) {
+                step_ = step::broken;
+            } else {
+                line_.append(rest);
+                if (end != std::string_view::npos) end_line();
+            }
+        }
+        return taken;
+    }
+    std::size_t take(std::string_view text) {
+        return take(text, [](std::string_view) {});
+    }
+
+    /// Takes all bytes, over the ends of requests.
+    /// \return whether all were clear
+    bool follow(std::string_view text) {
+        while (!text.empty() && !is_broken()) {
+            if (is_over()) begin_next();
+            text.remove_prefix(take(text));
+        }
+        return !is_broken();
+    }
+
+    /// Begins the request behind the one that is over.
+    void begin_next() { *this = request_framing(); }
+
+private:
+    void end_line() {
+        const secret whole = std::move(line_);
+        line_ = secret();
+        const std::string_view text = whole.reveal();
+        step_ = text.ends_with("\r\n") ? step_behind(text.substr(0, text.size() - 2)) : step::broken;
+    }
+
+    step step_behind(std::string_view line) noexcept {
+        switch (step_) {
+        case step::start_line:
+            // RFC 9112 2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
+            if (line.empty()) return step::start_line;
+            return is_request_line(line) ? step::fields : step::broken;
+        case step::fields:
+            if (line.empty()) return step_behind_head();
+            return is_field(line) ? step::fields : step::broken;
+        case step::chunk_size: return step_behind_size(line);
+        case step::chunk_end: return line.empty() ? step::chunk_size : step::broken;
+        case step::trailer: return line.empty() ? step::over : is_field_line(line) ? step::trailer : step::broken;
+        default: return step::broken;
+        }
+    }
+
+    /// RFC 9112 3: request-line = method SP request-target SP HTTP-version
+    bool is_request_line(std::string_view line) noexcept {
+        constexpr std::string_view version = " HTTP/1.";
+        if (detail::take_token(line).empty() || !line.starts_with(' ')) return false;
+        line.remove_prefix(1);
+        const std::string_view target = line.substr(0, line.find(' '));
+        line.remove_prefix(target.size());
+        if (target.empty() || !is_field_value(target) || target.find('\t') != target.npos) return false;
+        if (line.size() != version.size() + 1 || !line.starts_with(version)) return false;
+        is_http_1_0_ = line.back() == '0';
+        return line.back() >= '0' && line.back() <= '9';
+    }
+
+    /// RFC 9112 5: field-line = field-name ":" OWS field-value OWS
+    static bool is_field_line(std::string_view line) noexcept {
+        const std::size_t colon = line.find(':');
+        return colon != line.npos && is_field_name(line.substr(0, colon)) && is_field_value(line.substr(colon + 1));
+    }
+
+    bool is_field(std::string_view line) noexcept {
+        if (!is_field_line(line)) return false;
+        const std::string_view name = line.substr(0, line.find(':'));
+        const std::string_view value = detail::trim_blanks(line.substr(name.size() + 1));
+        if (detail::equal_but_case(name, "host")) return ++hosts_ == 1 && is_host(value);
+        if (detail::equal_but_case(name, "content-length")) {
+            // RFC 9110 8.6: Content-Length = 1*DIGIT
+            const char* const end = value.data() + value.size();
+            const auto read = std::from_chars(value.data(), end, left_);
+            return ++lengths_ == 1 && !value.empty() && read.ec == std::errc() && read.ptr == end;
+        }
+        if (detail::equal_but_case(name, "transfer-encoding"))
+            return ++codings_ == 1 && detail::equal_but_case(value, "chunked");
+        return true;
+    }
+
+    /// RFC 9112 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
+    /// lacks a Host header field"; 6.1: chunks in HTTP/1.0 are faulty; 6.3: a length beside chunks "might indicate an
+    /// attempt to perform request smuggling".
+    step step_behind_head() const noexcept {
+        if (hosts_ == 0 && !is_http_1_0_) return step::broken;
+        if (codings_ != 0) return lengths_ != 0 || is_http_1_0_ ? step::broken : step::chunk_size;
+        return lengths_ != 0 && left_ != 0 ? step::content : step::over;
+    }
+
+    /// RFC 9112 7.1: chunk-size [ chunk-ext ], where chunk-ext = *( BWS ";" BWS chunk-ext-name ... )
+    step step_behind_size(std::string_view line) noexcept {
+        const auto read = std::from_chars(line.data(), line.data() + line.size(), left_, 16);
+        if (read.ec != std::errc()) return step::broken;
+        line.remove_prefix(static_cast<std::size_t>(read.ptr - line.data()));
+        const std::string_view extension = detail::trim_blanks(line);
+        if (!is_field_value(line) || (!line.empty() && !extension.starts_with(';'))) return step::broken;
+        return left_ == 0 ? step::trailer : step::chunk;
+    }
+
+    secret line_{};
+    std::uint64_t left_ = 0;
+    std::size_t head_bytes_ = 0;
+    std::size_t hosts_ = 0, lengths_ = 0, codings_ = 0;
+    bool is_http_1_0_ = false;
+    step step_ = step::start_line;
+};
+
+/// Calls `take(name, value)` for each field of a head that `request_framing` has accepted, in the order they came.
+template <class Take> void each_field(std::string_view head, Take&& take) {
+    for (std::size_t at = head.find("\r\n"); at != head.npos && at + 2 < head.size();) {
+        const std::size_t next = head.find("\r\n", at + 2);
+        const std::string_view line = head.substr(at + 2, next - at - 2);
+        const std::size_t colon = line.find(':');
+        if (colon != line.npos) take(line.substr(0, colon), detail::trim_blanks(line.substr(colon + 1)));
+        at = next;
+    }
 }
 
 } // namespace regrant::inline v0
@@ -7612,102 +8144,6 @@ private:
 };
 
 } // namespace regrant::inline v0
-
-// regrant/detail/peer_network.hpp - the network that one customer of a provider has, for a peer's address.
-
-#include <initializer_list>
-
-namespace regrant::inline v0::detail {
-
-/// Reads the groups of an IPv6 address (RFC 4291 2.2); the last two may be written as IPv4.
-class ipv6_groups {
-public:
-    static std::optional<std::array<std::uint16_t, 8>> parse(std::string_view text) noexcept {
-        const std::size_t gap = text.find("::");
-        if (gap == std::string_view::npos) {
-            ipv6_groups all;
-            if (!all.read(text) || all.count_ != 8) return std::nullopt;
-            return all.groups_;
-        }
-        ipv6_groups head, tail;
-        if (!head.read(text.substr(0, gap)) || !tail.read(text.substr(gap + 2))) return std::nullopt;
-        if (head.count_ + tail.count_ > 7) return std::nullopt;
-        for (std::size_t i = 0; i != tail.count_; ++i) head.groups_[8 - tail.count_ + i] = tail.groups_[i];
-        return head.groups_;
-    }
-
-private:
-    bool read(std::string_view text) noexcept {
-        while (!text.empty()) {
-            const std::string_view piece = text.substr(0, text.find(':'));
-            const bool is_last = piece.size() == text.size();
-            if (is_last && piece.find('.') != std::string_view::npos) return read_ipv4(piece);
-            unsigned value = 0;
-            if (piece.size() > 4 || !read_number(piece, 16, value) || !add(value)) return false;
-            if (is_last) return true;
-            text.remove_prefix(piece.size() + 1);
-            if (text.empty()) return false;
-        }
-        return true;
-    }
-
-    bool read_ipv4(std::string_view text) noexcept {
-        unsigned bytes[4];
-        for (std::size_t i = 0; i != 4; ++i) {
-            const std::string_view piece = text.substr(0, text.find('.'));
-            if ((piece.size() == text.size()) != (i == 3)) return false;
-            if (!read_number(piece, 10, bytes[i]) || bytes[i] > 255) return false;
-            if (i != 3) text.remove_prefix(piece.size() + 1);
-        }
-        return add(bytes[0] * 256 + bytes[1]) && add(bytes[2] * 256 + bytes[3]);
-    }
-
-    static bool read_number(std::string_view text, int base, unsigned& value) noexcept {
-        const char* end = text.data() + text.size();
-        const auto read = std::from_chars(text.data(), end, value, base);
-        return !text.empty() && read.ec == std::errc() && read.ptr == end;
-    }
-
-    bool add(unsigned group) noexcept {
-        if (count_ == groups_.size()) return false;
-        groups_[count_++] = static_cast<std::uint16_t>(group);
-        return true;
-    }
-
-    std::array<std::uint16_t, 8> groups_{};
-    std::size_t count_ = 0;
-};
-
-/// The network whose failures count together for an address: an IPv4 address is one customer, and so is a /64 of IPv6
-/// (RFC 6177). Other text counts as it is.
-///
-/// An IPv6 address that stands for an IPv4 address counts as that: IPv4-mapped (RFC 4291 2.5.5.2), translated
-/// (RFC 2765 2.1), of NAT64's well-known prefix (RFC 6052 2.1), 6to4 (RFC 3056 2). Its /64 would be shared by all of
-/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses where
-/// the IPv4 address stands, so such an address counts whole.
-inline std::string peer_network(std::string_view address) {
-    if (address.find(':') == std::string_view::npos) return std::string(address);
-    const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
-    if (!groups) return std::string(address);
-    const auto& group = *groups;
-    const auto starts_with = [&](std::initializer_list<std::uint16_t> prefix) {
-        return std::equal(prefix.begin(), prefix.end(), group.begin());
-    };
-    const auto ipv4 = [](std::uint16_t high, std::uint16_t low) {
-        return std::to_string(high >> 8) + '.' + std::to_string(high & 0xFF) + '.' + std::to_string(low >> 8) + '.' +
-               std::to_string(low & 0xFF);
-    };
-    if (starts_with({0, 0, 0, 0, 0, 0xFFFF}) || starts_with({0, 0, 0, 0, 0xFFFF, 0}) ||
-        starts_with({0x64, 0xFF9B, 0, 0, 0, 0}))
-        return ipv4(group[6], group[7]);
-    if (starts_with({0x2002})) return ipv4(group[1], group[2]);
-    const std::size_t counted = starts_with({0x64, 0xFF9B, 1}) ? 8 : 4;
-    std::string network;
-    for (std::size_t i = 0; i != counted; ++i) network += std::to_string(group[i]) + ':';
-    return network;
-}
-
-} // namespace regrant::inline v0::detail
 
 // regrant/token_bucket_throttle.hpp - a throttle in memory, with a bucket for each client, each address.
 

@@ -40,7 +40,7 @@ struct service {
         if (!form) co_return to_reply(refusal{reason::malformed_escape});
         const login who{form->find("client_id").value_or(""), form->find("sub").value_or(""), "openid profile email"};
         auto tokens = co_await endpoint.issue(who, now);
-        co_return example::demo_parts::login_reply(tokens, request.peer);
+        co_return example::demo_parts::login_reply(tokens, parts.told.proxies.client_of(request));
     }
 };
 

@@ -70,6 +70,7 @@ private:
                                           : regrant::http_reply{regrant::http_status::no_content});
             is_head = request.method == "HEAD";
             guarded([&] {
+                request.peer = host.settings.proxies.client_of(request);
                 auto parsed = regrant::token_request::parse(std::move(request), host.settings.limits);
                 if (!parsed) return refuse(std::move(parsed).error());
                 asked = *std::move(parsed);

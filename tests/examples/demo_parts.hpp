@@ -37,6 +37,8 @@ struct options {
     std::uint16_t port = 8080;
     world runs_in = world::real;
     std::string signing_key{};
+    regrant::trusted_proxies proxies{};
+    bool is_throttled = false;
 
     regrant::instant now() const {
         using namespace std::chrono;
@@ -58,11 +60,22 @@ struct source {
     }
 };
 
+/// An example has nobody to tell.
+template <class T, class E> T must(regrant::result<T, E> made) {
+    if (made) return *std::move(made);
+    std::cerr << made.error().message << '\n';
+    std::exit(2);
+}
+
 inline options parse(int count, char** given) {
     const std::span words(given, static_cast<std::size_t>(count));
     options told;
     for (std::size_t i = 1; i < words.size(); ++i) {
         const std::string_view word = words[i];
+        if (word == "--throttle") {
+            told.is_throttled = true;
+            continue;
+        }
         const std::string_view value = ++i < words.size() ? words[i] : "";
         if (word == "--fixed" && std::ifstream(std::string(value)).good()) {
             std::ifstream file{std::string(value)};
@@ -70,20 +83,15 @@ inline options parse(int count, char** given) {
             told.signing_key.assign(std::istreambuf_iterator<char>(file), {});
         } else if (word == "--clock" && value == "none") {
             told.runs_in = world::without_clock; // whoever asks for the time throws, which a host must bear
+        } else if (word == "--trusted-proxy") {
+            told.proxies = must(regrant::trusted_proxies::parse(value));
         } else if (word != "--port" ||
                    std::from_chars(value.data(), value.data() + value.size(), told.port).ec != std::errc()) {
-            std::cerr << "usage: " << words[0] << " [--port N] [--fixed KEY.pem] [--clock none]\n";
+            std::cerr << "usage: " << words[0] << " [--port N] [--fixed KEY.pem] [--clock none] [--trusted-proxy CIDR] [--throttle]\n";
             std::exit(2);
         }
     }
     return told;
-}
-
-/// An example has nobody to tell.
-template <class T, class E> T must(regrant::result<T, E> made) {
-    if (made) return *std::move(made);
-    std::cerr << made.error().message << '\n';
-    std::exit(2);
 }
 
 inline std::vector<regrant::token_key> token_keys(const source& random) {
@@ -112,8 +120,9 @@ struct demo_parts {
     explicit demo_parts(options given) : told(std::move(given)) {}
 
     regrant::token_keyring keyring() const { return must(regrant::token_keyring::make(token_keys(random))); }
-    static regrant::endpoint_settings settings() {
+    regrant::endpoint_settings settings() const {
         regrant::endpoint_settings settings;
+        settings.proxies = told.proxies;
         settings.replies.cross_origin = regrant::cross_origin::on;
         return settings;
     }

@@ -4,6 +4,7 @@
 
 #include "demo_parts.hpp"
 
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -11,8 +12,17 @@ namespace example {
 
 struct demo_service::parts : demo_parts {
     using demo_parts::demo_parts;
-    regrant::token_endpoint<regrant::memory_store, regrant::client_list, issuer_type, regrant::no_hooks, source>
-        endpoint{store, clients, issuer, keyring(), settings(), hooks, random};
+    regrant::token_bucket_throttle throttle = must(regrant::token_bucket_throttle::make(limits()));
+    regrant::token_endpoint<regrant::memory_store, regrant::client_list, issuer_type, regrant::token_bucket_throttle,
+                            source>
+        endpoint{store, clients, issuer, keyring(), settings(), throttle, random};
+
+    /// Tests guess wrong more often than any client.
+    regrant::throttle_settings limits() const {
+        if (told.is_throttled) return {};
+        const regrant::failure_limit much{1'000'000, std::chrono::milliseconds(1)};
+        return {.per_client = much, .per_address = much, .per_known_address = much};
+    }
 };
 
 demo_service::demo_service(int count, char** words)
@@ -33,7 +43,7 @@ regrant::http_reply demo_service::login(regrant::http_request request) {
     const std::string_view client = form->find("client_id").value_or("");
     const std::string_view user = form->find("sub").value_or("");
     auto tokens = parts_->endpoint.issue({client, user, "openid profile email"}, parts_->told.now());
-    return demo_parts::login_reply(tokens, request.peer);
+    return demo_parts::login_reply(tokens, parts_->told.proxies.client_of(request));
 }
 
 regrant::http_reply demo_service::jwks() const { return parts_->jwks(); }

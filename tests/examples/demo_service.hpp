@@ -18,7 +18,8 @@ class demo_service {
 public:
     /// Reads `--port N` (default 8080, 0 takes a free one) and `--fixed KEY.pem`: with it clock, keys and random
     /// numbers are always the same, so that two hosts' answers can be compared byte for byte. With `--clock none` the
-    /// service throws at whoever asks it for tokens. Ends the program on anything else.
+    /// service throws at whoever asks it for tokens. `--trusted-proxy CIDR` names the proxies in front, `--throttle` limits
+    /// failures. Ends the program on anything else.
     demo_service(int count, char** words);
     ~demo_service();
 

@@ -16,8 +16,7 @@ int main(int count, char** words) {
     using body = const httplib::ContentReader&;
     example::demo_service service(count, words);
 
-    httplib::Server server;
-    host::prepare(server);
+    host::httplib_server server;
     host::mount(server, "/oauth2/token", [&](regrant::http_request asked) { return service.token(std::move(asked)); });
     server.Post("/demo/login", [&](request from, response to, body read) {
         host::send(service.login(host::to_request(from, to, read)), to);

@@ -6,6 +6,7 @@
 #include <regrant/jwt_issuer.hpp>
 #include <regrant/policy.hpp>
 #include <regrant/result.hpp>
+#include <regrant/trusted_proxies.hpp>
 
 #include <charconv>
 #include <chrono>
@@ -33,6 +34,7 @@ inline constexpr std::string_view usage = R"(usage: regrant_server [option value
   --access-lifetime S      default 300         --id-lifetime S        default 1800
   --idle-lifetime S        default 30 days     --absolute-lifetime S  default 90 days
   --retry-window S         default 30          --threads N            default 8
+  --trusted-proxy CIDR     a reverse proxy whose X-Forwarded-For is believed; networks may be listed with commas
   --check                  look at keys and registrations, say what is wrong or right, and stop
 The environment may hold REGRANT_STORE (a URI) and REGRANT_SIGNING_KEY_PASSPHRASE; an option goes first.
 )";
@@ -54,6 +56,7 @@ struct options {
     /// Empty takes the two clients of the demonstration.
     std::string clients_file{};
     std::size_t threads = 8;
+    regrant::trusted_proxies proxies{};
     bool check = false;
     bool help = false;
 
@@ -144,6 +147,12 @@ inline std::optional<std::string_view> set_option(options& told, std::string_vie
         const auto number = to_number(value, 1, 256);
         if (number) told.threads = static_cast<std::size_t>(*number);
         return number ? good : "a number from 1 to 256";
+    }
+    if (name == "--trusted-proxy") {
+        auto proxies = regrant::trusted_proxies::parse(value);
+        const bool is_good = proxies && !proxies->empty();
+        if (is_good) told.proxies = *std::move(proxies);
+        return is_good ? good : "networks such as 127.0.0.1 or 10.0.0.0/8,2001:db8::/32";
     }
     if (name == "--audience") return text(told.tokens.audience);
     if (name == "--signing-key") return text(told.signing_key_file);

@@ -49,8 +49,7 @@ int main() {
     my_hooks hooks;
     regrant::token_endpoint endpoint(store, clients, issuer, std::move(keyring), {.policy = policy}, hooks);
 
-    httplib::Server server;
-    regrant::host::prepare(server);
+    regrant::host::httplib_server server;
     regrant::host::mount(server, "/oauth2/token",
                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
     server.Post("/login", [&](const httplib::Request&, httplib::Response& to) {

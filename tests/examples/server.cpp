@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Where to look: `routes` joins regrant to the web server by way of `regrant/host/httplib.hpp`; `key_files.hpp` keeps
-// the two keys; `options.hpp` reads the command line; `growing_pool.hpp` has a thread for each connection.
+// the two keys; `options.hpp` reads the command line.
 
-#include "growing_pool.hpp"
 #include "key_files.hpp"
 #include "options.hpp"
 #include "prometheus.hpp"
@@ -109,10 +108,11 @@ void publish(httplib::Server& server, const std::string& path, std::string json)
 }
 
 /// For a collector on this machine alone; others see that nothing is there.
-void publish_metrics(httplib::Server& server, const prometheus_counters& counters) {
-    server.Get("/metrics", [&counters](const httplib::Request& from, httplib::Response& to) {
-        const std::string& peer = from.remote_addr;
-        if (!peer.starts_with("127.") && peer != "::1" && !peer.starts_with("::ffff:127.")) {
+void publish_metrics(httplib::Server& server, const prometheus_counters& counters,
+                     const regrant::trusted_proxies& proxies) {
+    server.Get("/metrics", [&](const httplib::Request& from, httplib::Response& to) {
+        const std::string peer = proxies.client_of(regrant::host::to_request(from));
+        if (!peer.starts_with("127.") && peer != "::1") {
             to.status = 404;
             return regrant::host::answer_error(to);
         }
@@ -164,7 +164,7 @@ void routes(httplib::Server& server, auto& endpoint, const regrant::client_list&
 
 /// Serves until a signal comes. The signals are blocked in all threads.
 int run(httplib::Server& server, auto& store, const options& told, const sigset_t& signals) {
-    server.new_task_queue = [&] { return new growing_pool(told.threads); };
+    server.new_task_queue = [&] { return new regrant::host::httplib_pool(told.threads); };
     server.set_read_timeout(5).set_write_timeout(5).set_keep_alive_timeout(5);
     std::atomic<bool> is_over = false;
     std::thread listening([&] {
@@ -190,10 +190,11 @@ int run(httplib::Server& server, auto& store, const options& told, const sigset_
 int serve(httplib::Server& server, auto& store, const regrant::client_list& clients, issuer_type& issuer,
           regrant::token_keyring ring, const regrant::policy& policy, const options& told, const sigset_t& signals) {
     regrant::endpoint_settings settings{policy};
+    settings.proxies = told.proxies;
     if (clients.has_origins()) settings.replies.cross_origin = regrant::cross_origin::on;
     watching_hooks hooks;
     regrant::token_endpoint endpoint(store, clients, issuer, std::move(ring), std::move(settings), hooks);
-    publish_metrics(server, hooks.counters); // before the routes, whose last one takes all paths
+    publish_metrics(server, hooks.counters, told.proxies); // before the routes, whose last one takes all paths
     routes(server, endpoint, clients, issuer);
     if (!told.is_loopback())
         std::cerr << "warning: anybody who reaches " << told.host << " may log in as anybody at /demo/login\n";
@@ -258,9 +259,8 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
     const auto where = store_of(told);
     if (!where) return unexpected(where.error());
 
-    httplib::Server server;
+    regrant::host::httplib_server server;
     if (!told.check) {
-        regrant::host::prepare(server);
         const auto port = regrant::host::bind(server, told.host, static_cast<std::uint16_t>(told.port));
         if (!port) return unexpected(setup_error{"cannot listen on " + told.url()});
         told.port = *port;

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import zlib
 
 import check_host
 
@@ -99,7 +100,7 @@ FAULTS = {
     "open behind a broken length": "length-negative length-twice length-signed length-of-words",
     "length before chunks": "length-beside-chunks",
     "a blank may end a name": "framing-with-blank",
-    "headers without a value do not count": "framing-without-value authorization-empty",
+    "headers without a value do not count": "framing-without-value",
     "lines without a colon do not count": "framing-without-colon",
     "NUL and CR belong to the value": "header-with-nul",
     "0xFF ends the head": "header-of-all-bytes",
@@ -122,12 +123,21 @@ FAULTS = {
     "the JWK Set has all of the key": "jwks",
     "the JWK Set is coded without Vary": "jwks-for-caches",
     "the metadata are another server's": "metadata",
+    "blanks may split a request line": "odd-start-lines",
+    "lines are unfolded": "odd-fields",
+    "a length has control characters around it": "odd-lengths",
+    "chunk extensions have line ends": "odd-chunks",
+    "any Host will do": "odd-hosts",
+    "paths are decoded": "escaped-slash",
+    "bodies are inflated": "content-codings",
+    "any Authorization is Basic": "authorization-empty",
 }
 
 CLIENTS = {"TENANT_CLIENT_ID": "TENANT_CLIENT_SECRET", "BASIC_CLIENT_ID": "a+b%c:d"}
 ORIGIN = "https://spa.example"
 FORM = "application/x-www-form-urlencoded"
 LIMIT = 16384
+PATHS = {"/oauth2/token", "/demo/login", "/oauth2/jwks", "/.well-known/openid-configuration"}
 
 
 class Refused(Exception):
@@ -212,9 +222,10 @@ class Endpoint:
         return found
 
     def media_type(self, values):
+        """Whether the form is in another charset than UTF-8."""
         if not values:
             if self.fault == "no media type is a form":
-                return
+                return False
             raise Refused(415)
         if len(set(values)) > 1:
             raise Refused(415)
@@ -222,14 +233,17 @@ class Endpoint:
         kind = kind.strip() if self.fault == "the media type's case counts" else kind.strip().lower()
         charset = parameters.strip().lower().removeprefix("charset=").strip('"')
         if kind == "multipart/form-data" and self.fault == "multipart is read":
-            return
+            return False
         if kind != FORM and not (self.fault == "a media type may go on" and kind.startswith(FORM)):
             raise Refused(415)
-        if charset and (charset != "utf-8" or self.fault == "no charset is allowed") \
-                and self.fault != "any charset is allowed":
+        if charset and self.fault == "no charset is allowed":
             raise Refused(415)
+        return charset not in ("", "utf-8")
 
     def client(self, authorizations, found):
+        if self.fault != "any Authorization is Basic" and "client_id" in found and len(authorizations) == 1 \
+                and authorizations[0].partition(" ")[0].lower() != "basic":
+            authorizations = []
         if not authorizations:
             client, secret, status = found.get("client_id", ""), found.get("client_secret", ""), 400
             if self.fault == "401 for a secret in the body":
@@ -263,7 +277,10 @@ class Endpoint:
         """The status and the JSON of a request to the token endpoint."""
         if asked.method != "POST" and self.fault != "any method will do":
             raise Refused(404 if self.fault == "other methods are 404" else 405)
-        self.media_type(asked.all("content-type"))
+        codings = ",".join(asked.all("content-encoding")).lower()
+        if codings not in ("", "identity") and self.fault != "bodies are inflated":
+            raise Refused(415, "encoded")
+        is_foreign = self.media_type(asked.all("content-type"))
         limit = {"bodies up to 4096 bytes": 4096, "bodies up to 8192 bytes": 8192,
                  "bodies of any length": 10 ** 9}.get(self.fault, LIMIT)
         if len(asked.body) > limit:
@@ -273,7 +290,16 @@ class Endpoint:
         query = {}
         if self.fault != "the query is lost":
             query = dict(urllib.parse.parse_qsl(asked.query))
-        found = self.form(asked.body)
+        body = asked.body
+        if codings and self.fault == "bodies are inflated":
+            try:
+                body = zlib.decompress(body, 47)
+            except zlib.error:
+                raise Refused(400) from None
+        if is_foreign and self.fault != "any charset is allowed" and \
+                not urllib.parse.unquote_to_bytes(body).isascii():
+            raise Refused(415)
+        found = self.form(body)
         if self.fault == "the query belongs to the form":
             found.update(query)
         elif {"client_secret", "refresh_token"} & set(query):
@@ -307,6 +333,9 @@ class Endpoint:
             status, answer = self.judged(asked)
         except Refused as refused:
             status, answer = refused.status, {"error": str(refused)}
+            if answer["error"] == "encoded":
+                answer = {"error": "invalid_request"}
+                headers.append(("Accept-Encoding", "identity"))
             if self.fault == "errors repeat the input":
                 answer["error_description"] = asked.body.decode("latin-1")
             if status == 401 and self.fault != "401 without a challenge":
@@ -327,6 +356,8 @@ class Endpoint:
                   ("Cache-Control", "public, max-age=300")]
         if asked.path == "/oauth2/token":
             return self.token(asked)
+        if asked.path not in PATHS:
+            return Reply(404, [], b"")
         if asked.path == "/demo/login":
             token = self.login(dict(urllib.parse.parse_qsl(asked.body.decode()))["client_id"])
             return Reply(200, [("Content-Type", "application/json")], json.dumps(self.tokens(token)).encode())
@@ -345,9 +376,10 @@ class Endpoint:
 
 
 class Asked:
-    def __init__(self, method, target, version, headers):
+    def __init__(self, method, target, version, headers, fault=None):
         self.method, self.version, self.headers, self.body = method, version, headers, b""
         self.path, _, self.query = target.partition("?")
+        self.path = self.path.replace("%2F", "/") if fault == "paths are decoded" else self.path
 
     def all(self, name):
         return [value for key, value in self.headers if key == name]
@@ -406,16 +438,25 @@ class Connection(socketserver.BaseRequestHandler):
 
     def head(self):
         first, *lines = self.line(b"\r\n\r\n").decode("latin-1").split("\r\n")
-        if first.count(" ") != 2:
+        if self.fault == "blanks may split a request line":
+            first = " ".join(first.split())
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/\d\.\d", first):
             raise Refused(400)
         method, target, version = first.split(" ")
         if self.fault == "0xFF ends the head" and "\xFF" in "".join(lines):
             kept, _, rest = "\r\n".join(lines).partition("\xFF")
             lines, self.waiting = kept.split("\r\n"), rest.encode("latin-1") + b"\r\n\r\n" + self.waiting
-        if not all(re.match(r"[^\s:]+:[^\0\r]*$", line) for line in lines) and self.fault not in (
-                "a blank may end a name", "lines without a colon do not count", "NUL and CR belong to the value"):
+        if self.fault == "lines are unfolded":
+            lines = re.sub(r"\r\n[ \t]+", " ", "\r\n".join(lines)).split("\r\n")
+        if not all(re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*", line) for line in lines) and \
+                self.fault not in ("a blank may end a name", "lines without a colon do not count",
+                                   "NUL and CR belong to the value", "a length has control characters around it"):
             raise Refused(400)
         headers = [line.partition(":") for line in lines]
+        hosts = [value.strip() for name, _, value in headers if name.lower() == "host"]
+        if self.fault != "any Host will do" and version != "HTTP/1.0" and not (
+                len(hosts) == 1 and re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?", hosts[0])):
+            raise Refused(400)
         if self.fault == "blanks belong to the value":
             headers = [(name, value.removeprefix(" ")) for name, _, value in headers]
         else:
@@ -429,7 +470,7 @@ class Connection(socketserver.BaseRequestHandler):
             headers = list(dict(headers).items())
         if self.fault == "the first of two headers counts":
             headers = list(dict(reversed(headers)).items())
-        return Asked(method, target, version, headers)
+        return Asked(method, target, version, headers, self.fault)
 
     def length(self, text):
         if self.fault == "any number is a length" and re.fullmatch(r"[+-]?\d+", text):
@@ -440,7 +481,7 @@ class Connection(socketserver.BaseRequestHandler):
             return int(re.match(r"\d+", text)[0])
         if self.fault == "a negative length is none" and text.startswith("-"):
             return 0
-        if not re.fullmatch(r"\d+", text):
+        if not re.fullmatch(r"\d{1,18}", text):
             raise Refused(400)
         return int(text)
 
@@ -449,6 +490,8 @@ class Connection(socketserver.BaseRequestHandler):
         while True:
             text, size = self.line(), 0
             digits = text if self.fault == "chunk extensions are no number" else text.partition(b";")[0]
+            if (re.search(rb"[\r\n]", text) or len(digits) > 16) and self.fault != "chunk extensions have line ends":
+                raise Refused(400)
             if self.fault == "chunks are what one read gives" and not self.waiting:
                 raise Refused(400)
             if re.fullmatch(rb"[0-9a-fA-F]+", digits) or (
@@ -548,7 +591,11 @@ class Connection(socketserver.BaseRequestHandler):
             body = b""
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         if self.fault == "an answer waits for an acknowledgement":
-            time.sleep(0.04)
+            # Head and body in two packets; the second waits for the first's acknowledgement.
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+            self.request.sendall(f"HTTP/1.1 {status} Text\r\n".encode())
+            self.request.sendall(f"{head}\r\n".encode() + body)
+            return
         if self.fault == "a line end behind the body" or (self.fault == "garbage behind an error" and status >= 400):
             body += b"\r\n"
         version = asked.version if asked and self.fault == "answers in the request's version" else "HTTP/1.1"

@@ -15,6 +15,7 @@ failure once it passes.
 import argparse
 import base64
 import email.utils
+import gzip
 import json
 import re
 import socket
@@ -23,6 +24,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import zlib
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 MEMBERS = ["access_token", "refresh_token", "scope", "id_token", "token_type", "expires_in"]
@@ -70,11 +72,11 @@ class Answer:
 class Line:
     """One connection. Reading is strict: what RFC 9112 does not allow is `Seen`."""
 
-    def __init__(self, address, timeout, local=None):
-        self.timeout = timeout
+    def __init__(self, address, timeout, local=None, probe=b""):
+        self.timeout, self.probe = timeout, probe
         self.socket = socket.create_connection(address, timeout, (local, 0) if local else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.waiting = b""
+        self.waiting, self.at_once = b"", False
 
     def __enter__(self):
         return self
@@ -92,6 +94,8 @@ class Line:
     def more(self):
         """Whether something came; no means that the server has closed."""
         try:
+            if self.at_once:  # the system forgets it
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             piece = self.socket.recv(65536)
         except socket.timeout:
             raise Seen(f"nothing for {self.socket.gettimeout():g} s" + (
@@ -126,8 +130,10 @@ class Line:
                 return body
             expect(self.take(2) == b"\r\n", "a chunk that is longer than it says")
 
-    def read(self, method="POST", final=True):
-        """The next answer; `100 Continue` is passed over where the final one is wanted."""
+    def read(self, method="POST", final=True, at_once=False):
+        """The next answer; `100 Continue` is passed over where the final one is wanted. `at_once` acknowledges each
+        packet without delay."""
+        self.at_once = at_once and hasattr(socket, "TCP_QUICKACK")
         head = self.take_to(b"\r\n\r\n", "the head of an answer")
         first, *lines = head.decode("latin-1").split("\r\n")
         words = first.split(" ", 2)
@@ -157,13 +163,32 @@ class Line:
         return answer
 
     def is_closed(self):
-        """Whether the server hangs up, and says nothing before it does."""
+        """Whether the server hangs up, and says nothing before it does.
+
+        A server that stays open answers the probe, so that nobody waits for a close that never comes. One that closes
+        says so before it reads the probe, or never reads it."""
         expect(not self.waiting, f"behind the answer came {self.waiting[:80]!r}")
+        if self.is_ended():
+            return True
+        self.send(self.probe)
         try:
-            closed = not self.more()
-        except Seen:
+            return not self.more()
+        except Seen:  # open, and it takes the probe for the rest of something
             return False
-        expect(closed, f"behind the answer came {self.waiting[:80]!r}")
+
+    def is_ended(self):
+        """Whether the close is here already. Bytes behind the answer are `Seen`."""
+        self.socket.setblocking(False)
+        try:
+            piece = self.socket.recv(65536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            piece = b""
+        finally:
+            self.socket.settimeout(self.timeout)
+        self.waiting += piece
+        expect(not piece, f"behind the answer came {piece[:80]!r}")
         return True
 
 
@@ -237,7 +262,8 @@ class Host:
 
     def connect(self, timeout=None, local=None):
         """`local` is the address to come from, where it matters."""
-        return Line(self.address, timeout or self.told.timeout, local)
+        probe = request(method="GET", target=self.target, length=False)
+        return Line(self.address, timeout or self.told.timeout, local, probe)
 
     def ask(self, text, method="POST", client=None):
         """One request on a connection of its own; nothing may follow its answer."""
@@ -268,6 +294,26 @@ def is_error(answer, status, error="invalid_request"):
 
 
 CHECKS = {}
+
+# What a failure means. Checks that are named in neither are "wrong": some clients are answered wrongly.
+# Another client's request may be answered, a secret or a token leaks, or a client can stop the server.
+DANGEROUS = {"no-echo", "secret-in-query", "token-in-query", "two-authorizations", "page-headers", "form-duplicates",
+             "body-cut-short", "chunks-cut-short", "length-negative", "length-twice", "length-signed",
+             "length-of-words", "framing-with-blank", "framing-without-value", "framing-without-colon",
+             "header-with-nul", "chunk-sizes-odd", "length-beside-chunks", "chunk-size-foreign", "odd-fields",
+             "odd-lengths", "odd-chunks", "odd-hosts", "odd-start-lines", "content-codings", "get-with-body",
+             "head-with-body", "options-with-body", "preflight-with-body", "pipelined", "eight-at-once",
+             "cross-origin-error", "preflight-stranger", "jwks", "keep-alive-after-413", "method-head"}
+# No client notices.
+COSMETIC = {"answer-date", "version-foreign", "header-of-all-bytes", "method-unknown", "answer-time"}
+
+
+def class_of(name):
+    return "dangerous" if name in DANGEROUS else "cosmetic" if name in COSMETIC else "wrong"
+
+
+def sentence_of(name):
+    return " ".join(CHECKS[name][0].__doc__.split())
 
 
 def check(needs="post"):
@@ -478,8 +524,9 @@ def authorization_and_secret(host):
 
 @check()
 def authorization_empty(host):
-    """An Authorization without a value is one too: beside a client_secret it gets 400 (R16)."""
-    is_error(host.ask(host.post.refresh("Authorization:")), 400)
+    """An Authorization that is not Basic, or is empty, does not count beside credentials in the body (R16, R24)."""
+    for value in ("", " Bearer x"):
+        is_refresh(host.ask(host.post.refresh("Authorization:" + value)))
 
 
 @check()
@@ -618,8 +665,9 @@ def media_type_charset(host):
 
 @check()
 def media_type_other_charset(host):
-    """Another charset gets 415 (R3)."""
-    is_error(typed(host, FORM + "; charset=ISO-8859-1"), 415)
+    """Another charset is accepted for an ASCII form, and gets 415 for others (R3)."""
+    is_refresh(typed(host, FORM + "; charset=ISO-8859-1"))
+    is_error(host.ask(request(host.post.form("&x=%E4"), FORM + "; charset=ISO-8859-1", target=host.target)), 415)
 
 
 @check()
@@ -842,8 +890,9 @@ def header_in_two_pieces(host):
 
 @check()
 def expect_continue(host):
-    """A client that expects 100 Continue hears something within a second, and gets its answer (9110 10.1.1)."""
-    with host.connect(1) as line:
+    """A client that expects 100 Continue hears something before it sends the body, and gets its answer
+    (9110 10.1.1)."""
+    with host.connect(min(5, host.told.timeout)) as line:
         body = host.post.form()
         line.send(host.post.refresh("Expect: 100-continue", body=body)[:-len(body)])
         try:
@@ -857,7 +906,7 @@ def expect_continue(host):
             host.post.follow(is_refresh(line.read()))
         else:
             expect(first.status == 417, first)
-        expect(not late, "answered, but without 100 Continue within a second")
+        expect(not late, "answered, but 100 Continue did not come before the body")
 
 
 # --- where a request ends ---
@@ -978,6 +1027,168 @@ def chunk_size_foreign(host):
     misframed(host, "Transfer-Encoding: chunked", body=b"zz\r\n" + host.post.form() + b"\r\n0\r\n\r\n")
 
 
+# Heads and bodies that servers repair in different ways. Whoever stands in front of the host may see another request,
+# so the host must repair nothing. {length} is that of a good body, {form} the body, {chunks} the body in chunks.
+ODD_FIELDS = {
+    "folded coding beside a length": ("Transfer-Encoding:\r\n chunked\r\nContent-Length: 6", "{form}"),
+    "folded coding by a tab": ("Transfer-Encoding:\r\n\tchunked\r\nContent-Length: 6", "{form}"),
+    "folded length": ("Content-Length:\r\n {length}", "{form}"),
+    "folded value": ("X: a\r\n b\r\nContent-Length: {length}", "{form}"),
+    "line of blanks": ("X: a\r\n \r\nContent-Length: {length}", "{form}"),
+    "length without a colon": ("Content-Length {length}", "{form}"),
+    "coding without a colon": ("Transfer-Encoding chunked\r\nContent-Length: {length}", "{form}"),
+    "name alone": ("Transfer-Encoding\r\nContent-Length: {length}", "{form}"),
+    "empty name": (": chunked\r\nContent-Length: {length}", "{form}"),
+    "vertical tab in a name": ("Transfer-Encoding\x0b: chunked\r\nContent-Length: {length}", "{form}"),
+    "vertical tab in front of a name": ("\x0bTransfer-Encoding: chunked\r\nContent-Length: {length}", "{form}"),
+    "form feed in a name": ("Content-Length\x0c: 3\r\nContent-Length: {length}", "{form}"),
+    "NUL in a name": ("Transfer-Encoding\0: chunked\r\nContent-Length: {length}", "{form}"),
+    "blank behind a name": ("Transfer-Encoding : chunked\r\nContent-Length: {length}", "{form}"),
+    "tab behind a name": ("Content-Length\t: 3\r\nContent-Length: {length}", "{form}"),
+    "quotes around a name": ('"Transfer-Encoding": chunked\r\nContent-Length: {length}', "{form}"),
+    "brackets in a name": ("Transfer[Encoding]: chunked\r\nContent-Length: {length}", "{form}"),
+    "byte above 0x7F in a name": ("Transfer\xadEncoding: chunked\r\nContent-Length: {length}", "{form}"),
+    "CR in a name": ("X\rTransfer-Encoding: chunked\r\nContent-Length: {length}", "{form}"),
+    "CR in a value": ("X: a\rTransfer-Encoding: chunked\r\nContent-Length: {length}", "{form}"),
+    "LF ends a line": ("X: a\nTransfer-Encoding: chunked\r\nContent-Length: {length}", "{form}"),
+    "two CR end a line": ("X: a\r\r\nContent-Length: {length}", "{form}"),
+    "LF CR ends the head": ("Content-Length: {length}\n\rX: a", "{form}"),
+    "NUL in a value": ("X: a\0b\r\nContent-Length: {length}", "{form}"),
+}
+ODD_LENGTHS = {
+    "empty length": ("Content-Length:", "{form}"),
+    "length behind a form feed": ("Content-Length: \x0c{length}", "{form}"),
+    "length behind a vertical tab": ("Content-Length: \x0b{length}", "{form}"),
+    "length in front of a form feed": ("Content-Length: {length}\x0c", "{form}"),
+    "hexadecimal length": ("Content-Length: 0x10", "{form}"),
+    "length with a point": ("Content-Length: {length}.0", "{form}"),
+    "length with an exponent": ("Content-Length: 1e1", "{form}"),
+    "two numbers": ("Content-Length: {length} 3", "{form}"),
+    "list of lengths": ("Content-Length: 3, {length}", "{form}"),
+    "length beyond 64 bits": ("Content-Length: 18446744073709551621", "{form}"),
+    "lengths that differ": ("Content-Length: 3\r\nContent-Length: {length}", "{form}"),
+    "empty coding": ("Transfer-Encoding:\r\nContent-Length: {length}", "{form}"),
+    "identity": ("Transfer-Encoding: identity\r\nContent-Length: {length}", "{form}"),
+    "unknown coding": ("Transfer-Encoding: xchunked\r\nContent-Length: {length}", "{form}"),
+    "coding behind a vertical tab": ("Transfer-Encoding: \x0bchunked\r\nContent-Length: {length}", "{form}"),
+    "chunked twice": ("Transfer-Encoding: chunked, chunked", "{chunks}"),
+    "chunked in two lines": ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "{chunks}"),
+    "chunked in front of another": ("Transfer-Encoding: chunked, gzip", "{chunks}"),
+    "another in front of chunked": ("Transfer-Encoding: gzip, chunked", "{chunks}"),
+}
+ODD_CHUNKS = {
+    "text behind a size": "{size} abc\r\n{form}\r\n0\r\n\r\n",
+    "prefix": "0x{size}\r\n{form}\r\n0\r\n\r\n",
+    "sign": "+{size}\r\n{form}\r\n0\r\n\r\n",
+    "blank in front": " {size}\r\n{form}\r\n0\r\n\r\n",
+    "underscore": "0_{size}\r\n{form}\r\n0\r\n\r\n",
+    "LF behind a size": "{size}\n{form}\r\n0\r\n\r\n",
+    "CR in an extension": "{size};a\rb\r\n{form}\r\n0\r\n\r\n",
+    "LF in an extension": "{size};a\nb\r\n{form}\r\n0\r\n\r\n",
+    "form feed behind a size": "{size}\x0c\r\n{form}\r\n0\r\n\r\n",
+    "no end of a chunk": "{size}\r\n{form}ab0\r\n\r\n",
+    "LF ends a chunk": "{size}\r\n{form}\n0\r\n\r\n",
+    "size beyond 64 bits": "10000000000000005\r\n{form}\r\n0\r\n\r\n",
+    "empty size": "\r\n{form}\r\n0\r\n\r\n",
+    "extension alone": ";a=b\r\n{form}\r\n0\r\n\r\n",
+}
+ODD_HOSTS = {
+    "no Host": "", "two Hosts": "Host: a\r\nHost: a\r\n", "two different Hosts": "Host: a\r\nHost: b\r\n",
+    "blank in Host": "Host: a b\r\n", "slash in Host": "Host: a/b\r\n", "user in Host": "Host: a@b\r\n",
+    "port of letters": "Host: a:b\r\n", "open bracket in Host": "Host: [::1\r\n", "list in Host": "Host: a, b\r\n",
+}
+ODD_START_LINES = ("POST  {target} HTTP/1.1", "POST {target}  HTTP/1.1", "POST {target} HTTP/1.1 ", "POST {target} http/1.1",
+                   "POST {target} HTTP/1.1x", "POST {target} a HTTP/1.1", "POST\t{target} HTTP/1.1", "P(ST {target} HTTP/1.1",
+                   "POST {target}\x01 HTTP/1.1", "POST {target}\x0cHTTP/1.1")
+
+
+def refused_and_closed(host, text):
+    """Sends bytes that are no sound request, and another request behind them. What is wrong with what comes back."""
+    with host.connect() as line:
+        line.send(text.encode("latin-1") + line.probe)
+        try:
+            answer = line.read()
+        except Seen as seen:
+            return None if str(seen) == "closed, no answer" else str(seen)
+        if not 400 <= answer.status <= 501 or answer.status == 405:
+            return f"answered {answer.status} {answer.body[:60]!r}"
+        try:
+            return None if line.is_closed() else f"behind a {answer.status} the connection stays open"
+        except Seen as seen:
+            return f"behind a {answer.status}: {seen}"
+
+
+def each_refused(host, texts):
+    wrong = []
+    for name, text in texts.items():
+        seen = refused_and_closed(host, text)
+        if seen:
+            wrong.append(f"{name}: {seen}")
+    expect(not wrong, f"{len(wrong)} of {len(texts)} are repaired: " + "; ".join(wrong))
+
+
+def odd(host, head, body, first="POST {target} HTTP/1.1", fields="Host: a\r\n"):
+    form = host.post.form(token="MOCK_REFRESH_TOKEN").decode()
+    chunks = in_chunks(form.encode()).decode()
+    head = head.replace("{length}", str(len(form)))
+    body = body.replace("{form}", form).replace("{chunks}", chunks).replace("{size}", f"{len(form):x}")
+    return first.replace("{target}", host.target) + f"\r\n{fields}{FORM}\r\n{head}\r\n\r\n{body}"
+
+
+@check()
+def odd_fields(host):
+    """Fields that servers repair in different ways are refused, and nothing behind them is answered (9112 5, 5.2)."""
+    each_refused(host, {name: odd(host, *shape) for name, shape in ODD_FIELDS.items()})
+
+
+@check()
+def odd_lengths(host):
+    """Lengths and codings that servers read in different ways are refused, and nothing behind them is answered
+    (9112 6.1, 6.3)."""
+    each_refused(host, {name: odd(host, *shape) for name, shape in ODD_LENGTHS.items()})
+
+
+@check()
+def odd_chunks(host):
+    """Chunks that servers read in different ways are refused, and nothing behind them is answered (9112 7.1)."""
+    each_refused(host, {name: odd(host, "Transfer-Encoding: chunked", body) for name, body in ODD_CHUNKS.items()})
+
+
+@check()
+def odd_hosts(host):
+    """A request without Host, with two or with an invalid one gets 400 (9112 3.2)."""
+    each_refused(host, {name: odd(host, "Content-Length: {length}", "{form}", fields=lines)
+                        for name, lines in ODD_HOSTS.items()})
+
+
+@check()
+def odd_start_lines(host):
+    """A request line that servers split in different ways is refused (9112 3)."""
+    each_refused(host, {line: odd(host, "Content-Length: {length}", "{form}", first=line)
+                        for line in ODD_START_LINES})
+
+
+@check()
+def escaped_slash(host):
+    """A path with an escaped slash is another path than the endpoint's (RFC 3986 2.2)."""
+    at = host.target.rfind("/")
+    answer = host.ask(request(host.post.form(), FORM, target=host.target[:at] + "%2F" + host.target[at + 1:]))
+    expect(answer.status == 404 or answer.status == 400 and not answer.json.get("access_token"), answer)
+
+
+@check()
+def content_codings(host):
+    """A body with a Content-Encoding gets 415, whether or not it is what it says; `identity` is none (9110 15.5.16)."""
+    zipped = gzip.compress(host.post.form())
+    for coding, body in (("gzip", zipped), ("GZIP", zipped), ("deflate", zlib.compress(host.post.form())), ("br", b"x"),
+                         ("gzip", host.post.form()), ("x-unknown", host.post.form()), ("gzip, identity", zipped)):
+        answer = host.ask(host.post.refresh(f"Content-Encoding: {coding}", body=body))
+        is_error(answer, 415)
+        expect(answer.header("Accept-Encoding") == "identity", answer)
+    is_refresh(host.ask(host.post.refresh("Content-Encoding: identity")))
+    is_refresh(host.ask(host.post.refresh("Content-Encoding:")))
+
+
 # --- connections ---
 
 def goes_on(host, line, answer):
@@ -1013,7 +1224,6 @@ def close_asked(host):
         with host.connect() as line:
             line.send(host.post.refresh(f"Connection: {option}", "TE: trailers"))
             host.post.follow(is_refresh(line.read()))
-            line.socket.settimeout(2)
             expect(line.is_closed(), f"asked to {option}, it stays open")
 
 
@@ -1078,7 +1288,6 @@ def pipelined(host):
     with host.connect() as line:
         line.send(host.post.refresh() + host.post.refresh(body=host.post.form(token="MOCK_REFRESH_TOKEN")))
         host.post.follow(is_refresh(line.read()))
-        line.socket.settimeout(20)  # whoever throws it away closes when an idle connection would be
         try:
             second = line.read()
         except Seen as seen:
@@ -1124,22 +1333,26 @@ def eight_at_once(host):
 
 @check()
 def answer_time(host):
-    """50 refreshes in a row have a median below 20 ms: no answer waits for an acknowledgement (40 ms)."""
-    medians = []
-    while not medians or (medians[-1] >= 20 and len(medians) < 3):  # a busy machine is slow now and then
-        line, taken = host.connect(), []
-        for _ in range(50):
-            text = host.post.refresh()
+    """No answer waits for its client's delayed acknowledgement, 40 ms: clients that acknowledge at once are answered no
+    sooner."""
+    differences = []
+    while not differences or (differences[-1] >= 20 and len(differences) < 3):
+        # By turns, so that a busy machine slows both alike.
+        lines, taken = {True: host.connect(), False: host.connect()}, {True: [], False: []}
+        for number in range(100):
+            at_once = number % 2 == 0
+            line, text = lines[at_once], host.post.refresh()
             begun = time.monotonic()
             line.send(text)
-            answer = host.post.follow(is_refresh(line.read()))
-            taken.append(time.monotonic() - begun)
+            answer = host.post.follow(is_refresh(line.read(at_once=at_once)))
+            taken[at_once].append(time.monotonic() - begun)
             if answer.closes:
                 line.socket.close()
-                line = host.connect()
-        line.socket.close()
-        medians.append(statistics.median(taken) * 1000)
-    expect(medians[-1] < 20, ", ".join(f"{median:.1f} ms" for median in medians))
+                lines[at_once] = host.connect()
+        for line in lines.values():
+            line.socket.close()
+        differences.append((statistics.median(taken[False]) - statistics.median(taken[True])) * 1000)
+    expect(differences[-1] < 20, "later by " + ", ".join(f"{each:.1f} ms" for each in differences))
 
 
 # --- public documents ---
@@ -1189,7 +1402,8 @@ def parse_options():
                        ("origin", "an origin that is registered"), ("jwks-url", "the JWK Set"),
                        ("metadata-url", "the metadata")):
         parser.add_argument("--" + name, default="", help=told)
-    parser.add_argument("--timeout", type=float, default=5, help="seconds to wait for an answer (default 5)")
+    parser.add_argument("--timeout", type=float, default=30, 
+                        help="seconds after which an answer did not come (default 30)")
     parser.add_argument("--demo", action="store_true", help="the demo's clients and paths")
     parser.add_argument("--list", action="store_true", help="say which checks there are")
     parser.add_argument("--expect-fail", action="append", default=[], metavar="NAME", help="a check known to fail")
@@ -1231,8 +1445,19 @@ def run(host, function, needs):
         function(host)
     except Seen as seen:
         return str(seen)
+    except ConnectionRefusedError:
+        raise
     except OSError as error:
         return str(error)
+    return None
+
+
+def absence(host):
+    """Why nobody can be talked to; nothing where somebody listens."""
+    try:
+        host.connect().socket.close()
+    except OSError as error:
+        return f"cannot connect to {host.address[0]} port {host.address[1]}: {error.strerror or error}"
     return None
 
 
@@ -1240,10 +1465,14 @@ def main():
     told = parse_options()
     if told.list:
         for name, (function, _) in CHECKS.items():
-            print(f"{name:24} {function.__doc__}")
+            print(f"{name:24} {class_of(name):9} {sentence_of(name)}")
         return 0
     host = Host(told)
     passed = failed = known = 0
+    absent = absence(host)
+    if absent:
+        print(f"FAIL server: {absent}\n0 passed, 1 failed", flush=True)
+        return 1
     for name, (function, needs) in CHECKS.items():
         if told.only and name not in told.only:
             continue
@@ -1251,7 +1480,13 @@ def main():
         if missing:
             print(f"skip {name}: needs {missing}", flush=True)
             continue
-        seen, is_known = run(host, function, needs), name in told.expect_fail
+        is_known = name in told.expect_fail
+        try:
+            seen = run(host, function, needs)
+        except ConnectionRefusedError:
+            failed += 1
+            print(f"FAIL {name}: dangerous. The server is gone: it refuses connections since this check", flush=True)
+            break
         if seen is None and not is_known:
             passed += 1
             print("ok", name, flush=True)
@@ -1260,7 +1495,8 @@ def main():
             print(f"known {name}: {seen}", flush=True)
         else:
             failed += 1
-            print(f"FAIL {name}: {seen or 'it passes, though it is said to be known to fail'}", flush=True)
+            print(f"FAIL {name}: " + (f"{class_of(name)}. {sentence_of(name)} Seen: {seen}" if seen else
+                                      "it passes, though it is said to be known to fail"), flush=True)
     if known:
         print(f"{known} known failures")
     print(f"{passed} passed, {failed} failed", flush=True)

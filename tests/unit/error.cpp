@@ -70,6 +70,7 @@ TEST_CASE("a form is refused with the status of its fault (R1, R2, R9, R26, R51)
         errc code;
     } const forms[] = {
         {reason::method_not_post, http_status::method_not_allowed, errc::invalid_request},
+        {reason::content_encoded, http_status::unsupported_media_type, errc::invalid_request},
         {reason::media_type_not_form, http_status::unsupported_media_type, errc::invalid_request},
         {reason::body_too_large, http_status::content_too_large, errc::invalid_request},
         {reason::too_many_fields, http_status::content_too_large, errc::invalid_request},

@@ -149,3 +149,8 @@ TEST_CASE("a public document may be read by every page and kept a while (R114, R
     CHECK(reply.header("Access-Control-Allow-Origin") == "*");
     CHECK(regrant::public_document("").header("Cache-Control") == "public, max-age=300");
 }
+
+TEST_CASE("a refused content coding is told which one is accepted (9110 15.5.16)") {
+    CHECK(to_reply(refusal{reason::content_encoded}).header("Accept-Encoding") == "identity");
+    CHECK(to_reply(refusal{reason::media_type_not_form}).header("Accept-Encoding").empty());
+}

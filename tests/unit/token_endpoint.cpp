@@ -102,6 +102,9 @@ const std::vector<bad_request_row>& refusals() {
          reason::method_not_post},
         {"R2", [](server& s) { return s.send(with_media_type({"application/json"}, "{}")); }, unsupported_media_type,
          invalid_request, reason::media_type_not_form},
+        {"9110 15.5.16",
+         [](server& s) { return s.send(post("grant_type=refresh_token", {{"Content-Encoding", "gzip"}})); },
+         unsupported_media_type, invalid_request, reason::content_encoded},
         {"R3",
          [](server& s) {
              return s.send(with_media_type({"application/x-www-form-urlencoded;charset=latin1"}, "grant_type=%E9"));

@@ -54,6 +54,26 @@ TEST_CASE("any method but POST is refused, in any spelling (R1, 6749 3.2, 9110 9
     }
 }
 
+TEST_CASE("a body with a content coding is refused unread; identity is none (9110 8.4, 15.5.16)") {
+    for (const std::string_view coding : {"gzip", "GZIP", "deflate", "br", "x", "identity, gzip", "gzip, identity"}) {
+        auto request = post(good_body);
+        request.header("Content-Encoding", coding);
+        CHECK(refused(std::move(request)) == reason::content_encoded);
+    }
+    for (const std::string_view none : {"", " ", "identity", "Identity "}) {
+        auto request = post(good_body);
+        request.header("content-encoding", none);
+        CHECK(token_request::parse(std::move(request)));
+    }
+    auto two = post(good_body);
+    two.header("Content-Encoding", "identity");
+    two.header("Content-Encoding", "gzip");
+    CHECK(refused(std::move(two)) == reason::content_encoded);
+    auto unread = post("%");
+    unread.header("Content-Encoding", "gzip");
+    CHECK(refused(std::move(unread)) == reason::content_encoded);
+}
+
 TEST_CASE("the media type is the form's in any case, in UTF-8 if it names a charset (R2, R3, 9110 8.3.1)") {
     for (const std::string_view type :
          {"application/x-www-form-urlencoded", "APPLICATION/X-WWW-Form-UrlEncoded",

@@ -31,6 +31,12 @@ constexpr std::string_view take_token(std::string_view& text) noexcept {
     return token;
 }
 
+/// A text without the blanks and tabs around it (RFC 9110 5.6.3: OWS).
+constexpr std::string_view trim_blanks(std::string_view text) noexcept {
+    text.remove_prefix((std::min)(text.size(), text.find_first_not_of(" \t")));
+    return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
 /// Whether a list as in `Connection: TE, close` has a word.
 constexpr bool lists(std::string_view list, std::string_view word) noexcept {
     while (!list.empty()) {

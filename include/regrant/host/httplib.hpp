@@ -9,7 +9,10 @@
 #include "../form.hpp"
 #include "../http_reply.hpp"
 #include "../http_request.hpp"
+#include "../request_framing.hpp"
 #include "../secret.hpp"
+#include "httplib_pool.hpp"
+#include "httplib_stream.hpp"
 
 #include <httplib.h>
 
@@ -29,14 +32,11 @@ namespace regrant::inline v0::host {
 /// Whether it is clear where a request's body ends (RFC 9112 6.3).
 enum class framing : std::uint8_t { no_body, sound, broken };
 
-/// Judges the framing of a request. httplib 0.11 looks at the first Content-Length alone, takes any text for a number,
-/// without one reads on until the client hangs up, and lets through names that are none and line ends in values.
+/// Judges the framing by the headers that httplib kept. It drops lines without a value or a colon, so this is exact for
+/// requests of an `httplib_server` alone, which refuses such lines before.
 inline framing framing_of(const httplib::Request& from) {
-    // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"; 9110 5.5: no CR, LF, NUL
     for (const auto& [name, value] : from.headers)
-        if (name.empty() || name.find_first_of(" \t") != std::string::npos ||
-            value.find_first_of(std::string_view("\r\n", 3)) != std::string::npos)
-            return framing::broken;
+        if (!is_field_name(name) || !is_field_value(value)) return framing::broken;
     const std::size_t lengths = from.get_header_value_count("Content-Length");
     const std::size_t codings = from.get_header_value_count("Transfer-Encoding");
     if (lengths + codings == 0) return framing::no_body;
@@ -50,7 +50,7 @@ inline framing framing_of(const httplib::Request& from) {
     return (lengths == 1 ? is_number : is_chunked) ? framing::sound : framing::broken;
 }
 
-/// Asks for the connection to be closed behind the answer: what follows in it may not be a request.
+/// Asks for the connection to be closed behind the answer, which the server does by itself.
 inline void close_after(httplib::Response& to) {
     if (!to.has_header("Connection")) to.set_header("Connection", "close");
 }
@@ -94,6 +94,8 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
         received += size;
         return received < borne_bytes && std::chrono::steady_clock::now() < last;
     };
+    // httplib would inflate the body. The endpoint refuses it for its Content-Encoding (RFC 9110 15.5.16).
+    const_cast<httplib::Request&>(from).headers.erase("Content-Encoding");
     bool is_whole = false;
     switch (framing_of(from)) {
     case framing::no_body: is_whole = true; break;
@@ -103,9 +105,7 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
         is_whole = from.is_multipart_form_data() ? read([](const auto&) { return true; }, receive) : read(receive);
         break;
     }
-    // httplib takes any line for the end of a chunk, drops headers that have no value or no colon, a length among
-    // them, and keeps what it left unread for the next request: with a sound length alone is there nothing unread.
-    if (!is_whole || !from.has_header("Content-Length")) close_after(to);
+    if (!is_whole) close_after(to);
     if (is_whole || body.size() == needed_bytes) request.body = std::move(body);
     return request;
 }
@@ -117,19 +117,7 @@ inline void send(http_reply reply, httplib::Response& to) {
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
     // httplib sends what its client can read compressed, and tells no cache (RFC 9110 12.5.5).
     if (reply.header("Cache-Control").starts_with("public")) to.headers.emplace("Vary", "Accept-Encoding");
-    if (!to.has_header("Connection") || reply.body.empty()) {
-        to.body = std::move(reply.body);
-        return;
-    }
-    // httplib closes a connection early only where a body's provider gives up: after all of the body, here. While the
-    // server stops, httplib asks no provider: such an answer is lost.
-    to.headers.erase("Content-Type");
-    const std::size_t size = reply.body.size();
-    const std::string type(reply.header("Content-Type"));
-    to.set_content_provider(size, type, [body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
-        sink.write(body.data(), body.size());
-        return false;
-    });
+    to.body = std::move(reply.body);
 }
 
 /// Answers what httplib refuses by itself, in the words of RFC 6749 5.2; closes the connection, for httplib may have
@@ -145,22 +133,24 @@ inline void answer_error(httplib::Response& to) {
 
 /// Sets a server up for answers of this kind:
 /// - `TCP_NODELAY`: without it an answer waits for the client's delayed acknowledgement, 40 ms (299 requests/s);
-/// - a connection serves as many requests as it likes, where httplib would hang up after 5;
-/// - the body of a GET, which httplib leaves unread, is not taken for the next request: `send` closes behind it, and
-///   a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
-/// - a target in absolute form, which httplib takes for a path, is routed by its path;
+/// - a connection serves one request, for httplib keeps too little of a head to tell where the request ends. An
+///   `httplib_server` reads the head itself and keeps connections open;
+/// - a pool that grows, where httplib's own is held by 8 slow clients;
+/// - a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
+/// - a target in absolute form, which httplib takes for a path, is routed by its path, and one with `%2F` is not
+///   decoded, so that `/oauth2%2Ftoken` is another path than `/oauth2/token` (RFC 3986 2.2);
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
-/// Two traps stay. Every open connection holds a thread of the pool, by default 8 or one less than the cores: give
-/// `new_task_queue` a larger one where clients keep connections open. And what a client pipelines behind a request is
-/// thrown away as far as it was read, up to 4096 bytes; what follows is taken for a request, and where nothing does the
-/// connection closes after `set_keep_alive_timeout`. No proxy in front may pipeline.
+/// httplib waits 5 s for each byte of a head. Use `httplib_server` unless a proxy in front bounds that time.
 inline void prepare(httplib::Server& server) {
+    server.new_task_queue = [] { return new httplib_pool; };
     server.set_tcp_nodelay(true);
-    server.set_keep_alive_max_count(100'000);
+    server.set_keep_alive_max_count(1);
     server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
         using enum httplib::Server::HandlerResponse;
-        if (!from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = std::string(path_of(from.path));
+        const std::string raw(path_of(from.target));
+        const bool is_slash_hidden = raw.find("%2F") != raw.npos || raw.find("%2f") != raw.npos;
+        if (is_slash_hidden || !from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = raw;
         const bool is_read =
             from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
         if (asks_to_close(from)) close_after(to);
@@ -173,17 +163,68 @@ inline void prepare(httplib::Server& server) {
         // its potential as a request smuggling attack"
         to.status = static_cast<int>(http_status::bad_request);
         answer_error(to);
-        if (from.method == "OPTIONS") return Handled;
-        // httplib asks no provider for the body of a HEAD, and so could not close; one that writes nothing can.
-        const_cast<httplib::Request&>(from).method = "GET";
-        to.headers.erase("Content-Type");
-        to.set_content_provider(1, "application/json;charset=UTF-8", [](auto, auto, auto&) { return false; });
         return Handled;
     });
     server.set_exception_handler([](const httplib::Request&, httplib::Response& to, std::exception_ptr) {
         to.status = 500;
     });
 }
+
+/// A prepared server whose requests are exact. It keeps connections open, answers what clients pipeline, and cuts off
+/// slow clients.
+///
+/// It reads each head itself. What `request_framing` refuses gets 400, and the connection is closed. Fields that httplib
+/// drops or decodes are given to your handlers as they came.
+///
+///     regrant::host::httplib_server server;
+///     regrant::host::mount(server, "/oauth2/token",
+///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
+class httplib_server : public httplib::Server {
+public:
+    explicit httplib_server(httplib_limits limits = {}) : limits_(limits) {
+        prepare(*this);
+        set_keep_alive_max_count(100'000); // as many as the client likes, where httplib would close after 5
+    }
+
+private:
+    bool process_and_close_socket(socket_t connected) override {
+        httplib_stream stream(connected, svr_sock_, limits_);
+        try {
+            auto read = httplib_stream::next::request;
+            do {
+                read = stream.read_head(std::chrono::seconds(keep_alive_timeout_sec_));
+                if (read == httplib_stream::next::refused) stream.refuse();
+            } while (read == httplib_stream::next::request && answer(stream) && stream.goes_on());
+        } catch (...) { // no memory: the connection ends here
+        }
+        stream.close();
+        return true;
+    }
+
+    /// \return whether the connection may stay open
+    template <class Stream> bool answer(Stream& stream) {
+        const auto restore = [&](httplib::Request& request) {
+            http_request hops; // newer versions of httplib forget the order of equal names, which matters in these two
+            each_field(stream.head(), [&](auto name, auto) { request.headers.erase(std::string(name)); });
+            each_field(stream.head(), [&](auto name, auto value) {
+                const bool is_list = detail::equal_but_case(name, "forwarded") ||
+                                     detail::equal_but_case(name, "x-forwarded-for");
+                is_list ? hops.header(name, value) : void(request.headers.emplace(name, value));
+            });
+            if (!hops.forwarded.empty()) request.headers.emplace("Forwarded", hops.forwarded);
+            if (!hops.x_forwarded_for.empty()) request.headers.emplace("X-Forwarded-For", hops.x_forwarded_for);
+        };
+        bool is_last = false, is_sent = false;
+        if constexpr (requires(httplib_server& own) { own.process_request(stream, false, is_last, restore); })
+            is_sent = process_request(stream, false, is_last, restore);
+        else
+            is_sent = process_request(stream, stream.remote_ip, stream.remote_port, stream.local_ip, stream.local_port,
+                                      false, is_last, restore);
+        return is_sent && !is_last;
+    }
+
+    httplib_limits limits_;
+};
 
 /// Takes a port for `listen_after_bind`. httplib's own socket options would let two servers share one port, and it
 /// lets 5 connections wait to be accepted; the sixth would try again after a second.
@@ -205,11 +246,8 @@ inline std::optional<std::uint16_t> bind(httplib::Server& server, const std::str
     return static_cast<std::uint16_t>(taken);
 }
 
-/// Has a path of a prepared server answered by a callable `http_reply(http_request)`, whatever the method.
-///
-///     regrant::host::prepare(server);
-///     regrant::host::mount(server, "/oauth2/token",
-///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
+/// Has a path of an `httplib_server`, or of a prepared server, answered by a callable `http_reply(http_request)`,
+/// whatever the method.
 ///
 /// Takes the server's error handler too, of which httplib has one: methods that httplib has never heard of come out
 /// there, and requests that it cannot read, which get `answer_error`. Pages that are missing are left alone.

@@ -7,6 +7,7 @@
 #include "../detail/http_date.hpp"
 #include "../http_reply.hpp"
 #include "../http_request.hpp"
+#include "../request_framing.hpp"
 #include "../secret.hpp"
 
 #include <restinio/http_server_run.hpp>
@@ -22,6 +23,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -41,13 +43,21 @@ public:
         plain::async_read_some(room, restinio::asio_ns::bind_executor(
                                          executor, [this, room, handler = std::forward<Handler>(handler)](
                                                        const auto& error, std::size_t size) mutable {
-                                             read({static_cast<const char*>(room.data()), size});
-                                             handler(error, size);
+                                             if (read({static_cast<const char*>(room.data()), size}))
+                                                 handler(error, size);
+                                             else
+                                                 handler(make_error_code(std::errc::bad_message), std::size_t{0});
                                          }));
     }
 
     template <class Buffers, class Handler> auto async_write_some(const Buffers& buffers, Handler&& handler) {
         owes_answer_ = expects_ = false;
+        const auto first = restinio::asio_ns::buffer_sequence_begin(buffers);
+        if (first != restinio::asio_ns::buffer_sequence_end(buffers)) {
+            const restinio::asio_ns::const_buffer piece(*first);
+            const std::string_view text(static_cast<const char*>(piece.data()), piece.size());
+            is_http_ = is_http_ && !text.starts_with("HTTP/1.1 101 "); // what follows is a WebSocket's
+        }
         return plain::async_write_some(buffers, std::forward<Handler>(handler));
     }
 
@@ -61,18 +71,28 @@ public:
     }
 
 private:
-    /// Sees the header of one that waits end where what has arrived ends. A header that is split amid `Expect` is
+    /// Whether what arrived is sound. Also sees the header of one that waits end where what has arrived ends. A header that is split amid `Expect` is
     /// overlooked: that client sends its body when it tires of waiting, as if we had been silent still.
-    void read(std::string_view arrived) noexcept {
+    bool read(std::string_view arrived) noexcept {
         constexpr std::string_view header = "expect:"; // there is no other expectation (RFC 9110 10.1.1)
         owes_answer_ = owes_answer_ || !arrived.empty();
+        // RESTinio unfolds lines, and serves requests without a valid Host.
+        if (is_http_ && !is_sound(arrived)) return false;
         for (std::size_t at = 0; !expects_ && (at = arrived.find('\n', at)) != std::string_view::npos;)
             expects_ = detail::equal_but_case(arrived.substr(++at, header.size()), header);
-        if (!expects_ || !arrived.ends_with("\r\n\r\n")) return;
+        if (!expects_ || !arrived.ends_with("\r\n\r\n")) return true;
         expects_ = false;
         // RFC 9110 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client."
-        if (arrived.substr(0, arrived.find('\r')).ends_with(" HTTP/1.0")) return;
-        say("HTTP/1.1 100 Continue\r\n\r\n");
+        if (!arrived.substr(0, arrived.find('\r')).ends_with(" HTTP/1.0")) say("HTTP/1.1 100 Continue\r\n\r\n");
+        return true;
+    }
+
+    bool is_sound(std::string_view arrived) noexcept {
+        try {
+            return framing_.follow(arrived);
+        } catch (...) { // no memory
+            return false;
+        }
     }
 
     void say(std::string_view text) noexcept {
@@ -81,6 +101,8 @@ private:
         plain::write_some(restinio::asio_ns::buffer(text.data(), text.size()), error);
     }
 
+    request_framing framing_{};
+    bool is_http_ = true;
     bool owes_answer_ = false;
     bool expects_ = false;
 };

@@ -63,7 +63,6 @@ inline std::string http_date(instant at = current_time()) {
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -120,10 +119,8 @@ template <class Fields> http_request to_request(const boost::beast::http::header
 template <class Body, class Fields>
 http_request to_request(boost::beast::http::message<true, Body, Fields> from) {
     http_request request = to_request(from.base());
-    if constexpr (std::same_as<typename Body::value_type, secret>)
-        request.body = std::move(from.body());
-    else
-        request.body = secret(std::string_view(from.body()));
+    if constexpr (std::same_as<typename Body::value_type, secret>) request.body = std::move(from.body());
+    else request.body = secret(std::string_view(from.body()));
     return request;
 }
 
@@ -146,14 +143,6 @@ to_response(http_reply reply, const boost::beast::http::header<true, Fields>& as
         response.prepare_payload();
     }
     return response;
-}
-
-/// Whether it is clear where the body ends: Beast passes a coding other than `chunked` on without reading its body,
-/// which would then be taken for the next request (RFC 9112 6.3); HTTP/1.0 has none (6.1).
-template <class Fields> bool is_framing_sound(const boost::beast::http::header<true, Fields>& header) {
-    const auto [first, last] = header.equal_range(boost::beast::http::field::transfer_encoding);
-    return first == last || (std::next(first) == last && boost::beast::iequals(first->value(), "chunked") &&
-                             header.version() >= 11);
 }
 
 /// Answers what never became a request; the connection must be closed behind it.
@@ -212,8 +201,8 @@ private:
         parser.body_limit(limits_.body_bytes);
         error_code error;
         stream_.expires_after(limits_.step);
-        co_await http::async_read_header(stream_, buffer_, parser, noted(error));
-        if (!error && !is_framing_sound(parser.get())) error = http::error::bad_transfer_encoding;
+        error = co_await read_head();
+        if (!error) co_await http::async_read_header(stream_, buffer_, parser, noted(error));
         if (error) co_return co_await end(error, parser);
 
         const std::string path(path_of(parser.get().target()));
@@ -239,11 +228,25 @@ private:
         co_return error ? afterwards::close : then;
     }
 
+    /// Reads a head and judges its bytes, for Beast unfolds lines, takes unknown codings for no body, and needs no Host.
+    task<error_code> read_head() {
+        error_code error;
+        request_framing framing;
+        for (std::size_t judged = 0; !error;) {
+            const std::string_view text(static_cast<const char*>(buffer_.cdata().data()), buffer_.size());
+            judged += framing.take(text.substr(judged));
+            if (framing.is_broken()) co_return boost::beast::http::error::bad_field;
+            if (framing.has_head()) break;
+            buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(4096), noted(error)));
+        }
+        if (error == boost::asio::error::eof && buffer_.size() != 0) error = boost::beast::http::error::partial_message;
+        co_return error;
+    }
+
     /// Beast 1.81 aborts without NDEBUG over a last chunk of less than 5 bytes; no chunked body is shorter (9112 7.1).
     bool is_too_short(const parser_type& parser) const { return parser.chunked() && buffer_.size() < 5; }
 
-    /// A body that came with its header is read at once: an `async_read` would wait for its turn behind all other
-    /// connections, which makes those that ask together be answered together, the first no sooner than the last.
+    /// Reads at once what came with the header: an `async_read` would wait for its turn behind all other connections.
     void take_what_is_here(parser_type& parser, error_code& error) {
         if (parser.is_done() || buffer_.size() == 0 || is_too_short(parser)) return;
         parser.eager(true);
@@ -265,10 +268,8 @@ private:
     }
 
     task<afterwards> end(error_code error, const parser_type& parser) {
-        if (is_refusable(error)) {
-            error = co_await write(to_response(refuse(error), parser.get(), afterwards::close));
-            if (!error) co_await part();
-        }
+        if (is_refusable(error)) error = co_await write(to_response(refuse(error), parser.get(), afterwards::close));
+        if (!error) co_await part();
         co_return afterwards::close;
     }
 
@@ -295,7 +296,7 @@ private:
     boost::beast::flat_buffer buffer_; // bounded, for Beast keeps the line of a chunk until it has ended
 };
 
-/// Serves all requests of a connection and closes it. Nothing in it waits but for the socket and for `answer`.
+/// Serves all requests of a connection and closes it.
 ///
 ///     boost::asio::co_spawn(context, regrant::host::serve_connection(std::move(socket), answer), log_what_failed);
 ///
@@ -308,8 +309,7 @@ boost::asio::awaitable<void> serve_connection(boost::asio::ip::tcp::socket accep
     co_await connection.serve();
 }
 
-/// Accepts connections and serves each until the acceptor is closed, on its executor, which many threads may run.
-/// \param answer  as for `serve_connection`
+/// Accepts connections, on the acceptor's executor, and serves each with `answer`, until the acceptor is closed.
 template <class Answer>
 boost::asio::awaitable<void> serve_port(boost::asio::ip::tcp::acceptor& acceptor, Answer answer,
                                         connection_limits limits = {}) {
@@ -332,8 +332,7 @@ boost::asio::awaitable<void> serve_port(boost::asio::ip::tcp::acceptor& acceptor
 
 /// As `serve_connection`, holding its thread until the connection is closed; throws nothing.
 ///
-/// Asio's blocking reads know no limit in time: they poll forever, whatever `SO_RCVTIMEO` says. So this runs the
-/// awaited ones on a context of the connection's own.
+/// Asio's blocking reads poll forever, whatever `SO_RCVTIMEO` says. So this awaits on a context of its own.
 template <class Answer>
 void serve_connection_blocking(boost::asio::ip::tcp::socket accepted, Answer answer,
                                const connection_limits& limits = {}) noexcept {

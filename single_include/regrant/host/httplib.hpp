@@ -41,34 +41,340 @@ inline std::string http_date(instant at = current_time()) {
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HTTP_DATE
 
+#ifndef REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB_POOL
+#define REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB_POOL
+
+// regrant/host/httplib_pool.hpp - a pool for cpp-httplib that grows with the number of open connections.
+
+#include <httplib.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace regrant::inline v0::host {
+
+/// A thread for each open connection, so that idle or slow connections do not keep others waiting.
+///
+/// httplib gives every connection a thread for as long as it is open. Its own pool has 8 threads or fewer: as many slow
+/// clients stop the server.
+class httplib_pool : public httplib::TaskQueue {
+public:
+    static constexpr std::size_t most_threads = 512;
+
+    /// \param ready  threads that are started at once; more follow, up to `most_threads`
+    explicit httplib_pool(std::size_t ready = 8) {
+        const std::lock_guard lock(mutex_);
+        for (std::size_t i = 0; i != ready; ++i) add_thread();
+    }
+
+    // Later versions of httplib want to know whether there was room.
+    using enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue(nullptr));
+    enqueued enqueue(std::function<void()> connection) override {
+        const std::lock_guard lock(mutex_);
+        waiting_.push_back(std::move(connection));
+        if (waiting_.size() > free_ && threads_.size() < most_threads) add_thread();
+        changed_.notify_one();
+        return enqueued(true);
+    }
+
+    /// Waits for the connections that are open.
+    void shutdown() override {
+        {
+            const std::lock_guard lock(mutex_);
+            is_ending_ = true;
+            changed_.notify_all();
+        }
+        for (std::thread& each : threads_) each.join();
+    }
+
+private:
+    void add_thread() {
+        try {
+            threads_.emplace_back([this] { work(); });
+            ++free_;
+        } catch (const std::system_error&) {
+            // The system has no more threads. The connection waits for one of those there are.
+        }
+    }
+
+    void work() {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [&] { return is_ending_ || !waiting_.empty(); });
+            if (waiting_.empty()) break;
+            const auto connection = std::move(waiting_.front());
+            waiting_.pop_front();
+            --free_;
+            lock.unlock();
+            connection();
+            lock.lock();
+            ++free_;
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::function<void()>> waiting_;
+    std::vector<std::thread> threads_;
+    std::size_t free_ = 0;
+    bool is_ending_ = false;
+};
+
+} // namespace regrant::inline v0::host
+
+#endif // REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB_POOL
+
+#ifndef REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB_STREAM
+#define REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB_STREAM
+
+// regrant/host/httplib_stream.hpp - one connection of cpp-httplib, whose requests are read strictly.
+
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+
+namespace regrant::inline v0::host {
+
+/// How long a connection may take.
+struct httplib_limits {
+    /// From the first byte of a head to its last, and again for a body. A client that is slower is cut off.
+    std::chrono::milliseconds request = std::chrono::seconds(15);
+    /// For the client to take some bytes of an answer.
+    std::chrono::milliseconds write = std::chrono::seconds(5);
+    /// For a client to close its side after our last answer. Without the wait its late bytes could reset the connection
+    /// before it has read the answer.
+    std::chrono::milliseconds farewell = std::chrono::seconds(2);
+};
+
+/// A connection whose requests are judged by their bytes before httplib sees them.
+///
+/// httplib drops fields without a value or a colon and unfolds nothing, so the headers it kept do not tell where a
+/// request ends. This stream gives it one request at a time, and nothing behind it.
+class httplib_stream final : public httplib::Stream {
+    using clock = std::chrono::steady_clock;
+
+public:
+    /// \param listening  the server's socket: -1 once it stops
+    httplib_stream(socket_t connected, const std::atomic<socket_t>& listening, const httplib_limits& limits)
+        : socket_(connected), listening_(listening), limits_(limits) {
+        coded_.reserve(2 * sizeof room_); // never moved, so that the destructor wipes all that was in it
+        name_of(&::getpeername, remote_ip, remote_port);
+        name_of(&::getsockname, local_ip, local_port);
+    }
+    httplib_stream(const httplib_stream&) = delete;
+    ~httplib_stream() {
+        wipe(room_, sizeof room_);
+        wipe(coded_.data(), coded_.size());
+    }
+
+    enum class next : std::uint8_t { request, refused, none };
+
+    /// Waits for the next request's head.
+    /// \return `refused` if it is broken; `none` if the client has closed, was too slow, or the server stops
+    next read_head(std::chrono::milliseconds idle) {
+        framing_.begin_next();
+        head_ = secret();
+        coded_.clear();
+        at_ = coded_at_ = 0;
+        has_answered_ = false;
+        last_ = clock::now() + idle;
+        bool is_begun = false;
+        while (!framing_.has_head() && !framing_.is_broken()) {
+            if (begin_ == end_ && !fill(is_stopping::noticed)) return next::none;
+            if (!std::exchange(is_begun, true)) last_ = clock::now() + limits_.request;
+            const std::string_view text(room_ + begin_, end_ - begin_);
+            const std::size_t taken = framing_.take(text);
+            begin_ += taken;
+            if (!framing_.is_idle()) head_.append(text.substr(0, taken));
+        }
+        if (framing_.is_broken()) return next::refused;
+        last_ = clock::now() + limits_.request; // for the body
+        return next::request;
+    }
+
+    /// The head of the request, as it came.
+    std::string_view head() const noexcept {
+        std::string_view text = head_.reveal();
+        while (text.starts_with("\r\n")) text.remove_prefix(2); // RFC 9112 2.2
+        return text;
+    }
+    /// Whether another request may follow: the last one was read to its end, and the answer announces no close.
+    bool goes_on() const noexcept { return framing_.is_over() && has_answered_ && !announces_close_; }
+
+    /// Answers what is no request.
+    void refuse() {
+        static constexpr std::string_view refused =
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json;charset=UTF-8\r\n"
+            "Cache-Control: no-store\r\nPragma: no-cache\r\nContent-Length: 27\r\n\r\n"
+            R"({"error":"invalid_request"})";
+        write(refused.data(), refused.size());
+    }
+
+    /// RFC 9112 9.6: "the server SHOULD ... half-close ... continue to read from the connection".
+    void close() {
+        constexpr std::size_t most_drained_bytes = std::size_t{1024} * 1024;
+        ::shutdown(socket_, SHUT_WR);
+        last_ = clock::now() + limits_.farewell;
+        for (std::size_t drained = 0; drained < most_drained_bytes && fill(is_stopping::noticed); drained += end_) {}
+        ::close(socket_);
+    }
+
+    // --- what httplib calls; which of these are virtual depends on its version, so none says `override` ---
+
+    bool is_readable() const { return begin_ != end_ || at_ < head().size() || awaits(POLLIN, last_); }
+    bool is_writable() const { return wait_writable(); }
+    // Newer versions of httplib ask these.
+    bool wait_readable() const { return is_readable(); }
+    bool wait_writable() const { return awaits(POLLOUT, clock::now() + limits_.write); }
+    time_t duration() const { return 0; }
+
+    ssize_t read(char* to, std::size_t size) {
+        std::string_view from = head().substr(at_);
+        if (!from.empty()) return give(from, to, size, at_);
+        while (coded_at_ == coded_.size()) {
+            if (framing_.is_over()) return 0;
+            if (begin_ == end_ && !fill(is_stopping::ignored)) return -1;
+            coded_.clear();
+            coded_at_ = 0;
+            begin_ += framing_.take({room_ + begin_, end_ - begin_}, [&](std::string_view piece) { keep(piece); });
+            if (framing_.is_broken()) return -1;
+            // httplib 0.11 knows no trailer.
+            if (framing_.is_over() && framing_.is_chunked()) coded_ += "0\r\n\r\n";
+        }
+        from = std::string_view(coded_).substr(coded_at_);
+        return give(from, to, size, coded_at_);
+    }
+
+    ssize_t write(const char* from, std::size_t size) {
+        if (const std::string_view text(from, size); !has_answered_) {
+            // Newer versions of httplib write the two lines of `100 Continue` one by one.
+            has_answered_ = !text.starts_with("HTTP/1.1 1") && text != "\r\n";
+            // RFC 9110 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client."
+            if (!has_answered_ && framing_.is_http_1_0()) return static_cast<ssize_t>(size);
+            each_field(text.substr(0, text.find("\r\n\r\n")), [&](std::string_view name, std::string_view value) {
+                if (detail::equal_but_case(name, "connection") && detail::lists(value, "close"))
+                    announces_close_ = true;
+            });
+        }
+        if (!wait_writable()) return -1;
+        return ::send(socket_, from, size, MSG_NOSIGNAL);
+    }
+
+    void get_remote_ip_and_port(std::string& ip, int& port) const {
+        ip = remote_ip;
+        port = remote_port;
+    }
+    void get_local_ip_and_port(std::string& ip, int& port) const {
+        ip = local_ip;
+        port = local_port;
+    }
+    socket_t socket() const { return socket_; }
+
+    std::string remote_ip{}, local_ip{};
+    int remote_port = 0, local_port = 0;
+
+private:
+    enum class is_stopping : std::uint8_t { ignored, noticed };
+
+    template <class Ask> void name_of(Ask ask, std::string& ip, int& port) const {
+        ::sockaddr_storage address{};
+        ::socklen_t size = sizeof address;
+        char host[NI_MAXHOST] = "", service[NI_MAXSERV] = "";
+        auto* const generic = reinterpret_cast<::sockaddr*>(&address);
+        if (ask(socket_, generic, &size) != 0 || ::getnameinfo(generic, size, host, sizeof host, service, sizeof service,
+                                                               NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+            return;
+        ip = host;
+        std::from_chars(service, service + std::strlen(service), port);
+    }
+
+    static ssize_t give(std::string_view from, char* to, std::size_t size, std::size_t& at) {
+        const std::size_t given = from.copy(to, size);
+        at += given;
+        return static_cast<ssize_t>(given);
+    }
+
+    /// A piece of a body as httplib wants it: a chunk of a chunked one.
+    void keep(std::string_view piece) {
+        if (!framing_.is_chunked()) {
+            coded_ += piece;
+            return;
+        }
+        char size[20];
+        coded_.append(size, std::to_chars(size, size + sizeof size, piece.size(), 16).ptr);
+        coded_.append("\r\n").append(piece).append("\r\n");
+    }
+
+    bool awaits(short what, clock::time_point last) const {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - clock::now()).count();
+        ::pollfd one{socket_, what, 0};
+        return left > 0 && ::poll(&one, 1, static_cast<int>(left)) > 0;
+    }
+
+    /// Reads more; false when the client has closed or the time is over.
+    bool fill(is_stopping stop) {
+        constexpr std::chrono::milliseconds look(50);
+        while (true) {
+            const auto now = clock::now();
+            if (now >= last_ || (stop == is_stopping::noticed && listening_ == INVALID_SOCKET)) return false;
+            if (awaits(POLLIN, (std::min)(last_, now + look + std::chrono::milliseconds(1)))) break;
+        }
+        const ssize_t got = ::recv(socket_, room_, sizeof room_, 0);
+        begin_ = 0;
+        end_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+        return got > 0;
+    }
+
+    socket_t socket_;
+    const std::atomic<socket_t>& listening_;
+    httplib_limits limits_;
+    clock::time_point last_{};
+    request_framing framing_{};
+    secret head_{};
+    std::string coded_{};
+    std::size_t at_ = 0, coded_at_ = 0, begin_ = 0, end_ = 0;
+    bool has_answered_ = false, announces_close_ = false;
+    char room_[4096];
+};
+
+} // namespace regrant::inline v0::host
+
+#endif // REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB_STREAM
+
 #ifndef REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB
 #define REGRANT_SINGLE_HEADER_V0_HOST_HTTPLIB
 
 // regrant/host/httplib.hpp - a request in, an answer out, for cpp-httplib.
 
-#include <httplib.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <exception>
-#include <functional>
 #include <optional>
-#include <utility>
 
 namespace regrant::inline v0::host {
 
 /// Whether it is clear where a request's body ends (RFC 9112 6.3).
 enum class framing : std::uint8_t { no_body, sound, broken };
 
-/// Judges the framing of a request. httplib 0.11 looks at the first Content-Length alone, takes any text for a number,
-/// without one reads on until the client hangs up, and lets through names that are none and line ends in values.
+/// Judges the framing by the headers that httplib kept. It drops lines without a value or a colon, so this is exact for
+/// requests of an `httplib_server` alone, which refuses such lines before.
 inline framing framing_of(const httplib::Request& from) {
-    // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"; 9110 5.5: no CR, LF, NUL
     for (const auto& [name, value] : from.headers)
-        if (name.empty() || name.find_first_of(" \t") != std::string::npos ||
-            value.find_first_of(std::string_view("\r\n", 3)) != std::string::npos)
-            return framing::broken;
+        if (!is_field_name(name) || !is_field_value(value)) return framing::broken;
     const std::size_t lengths = from.get_header_value_count("Content-Length");
     const std::size_t codings = from.get_header_value_count("Transfer-Encoding");
     if (lengths + codings == 0) return framing::no_body;
@@ -82,7 +388,7 @@ inline framing framing_of(const httplib::Request& from) {
     return (lengths == 1 ? is_number : is_chunked) ? framing::sound : framing::broken;
 }
 
-/// Asks for the connection to be closed behind the answer: what follows in it may not be a request.
+/// Asks for the connection to be closed behind the answer, which the server does by itself.
 inline void close_after(httplib::Response& to) {
     if (!to.has_header("Connection")) to.set_header("Connection", "close");
 }
@@ -126,6 +432,8 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
         received += size;
         return received < borne_bytes && std::chrono::steady_clock::now() < last;
     };
+    // httplib would inflate the body. The endpoint refuses it for its Content-Encoding (RFC 9110 15.5.16).
+    const_cast<httplib::Request&>(from).headers.erase("Content-Encoding");
     bool is_whole = false;
     switch (framing_of(from)) {
     case framing::no_body: is_whole = true; break;
@@ -135,9 +443,7 @@ inline http_request to_request(const httplib::Request& from, httplib::Response& 
         is_whole = from.is_multipart_form_data() ? read([](const auto&) { return true; }, receive) : read(receive);
         break;
     }
-    // httplib takes any line for the end of a chunk, drops headers that have no value or no colon, a length among
-    // them, and keeps what it left unread for the next request: with a sound length alone is there nothing unread.
-    if (!is_whole || !from.has_header("Content-Length")) close_after(to);
+    if (!is_whole) close_after(to);
     if (is_whole || body.size() == needed_bytes) request.body = std::move(body);
     return request;
 }
@@ -149,19 +455,7 @@ inline void send(http_reply reply, httplib::Response& to) {
     for (const auto& [name, value] : reply.headers) to.set_header(std::string(name), value);
     // httplib sends what its client can read compressed, and tells no cache (RFC 9110 12.5.5).
     if (reply.header("Cache-Control").starts_with("public")) to.headers.emplace("Vary", "Accept-Encoding");
-    if (!to.has_header("Connection") || reply.body.empty()) {
-        to.body = std::move(reply.body);
-        return;
-    }
-    // httplib closes a connection early only where a body's provider gives up: after all of the body, here. While the
-    // server stops, httplib asks no provider: such an answer is lost.
-    to.headers.erase("Content-Type");
-    const std::size_t size = reply.body.size();
-    const std::string type(reply.header("Content-Type"));
-    to.set_content_provider(size, type, [body = std::move(reply.body)](std::size_t, std::size_t, auto& sink) {
-        sink.write(body.data(), body.size());
-        return false;
-    });
+    to.body = std::move(reply.body);
 }
 
 /// Answers what httplib refuses by itself, in the words of RFC 6749 5.2; closes the connection, for httplib may have
@@ -177,22 +471,24 @@ inline void answer_error(httplib::Response& to) {
 
 /// Sets a server up for answers of this kind:
 /// - `TCP_NODELAY`: without it an answer waits for the client's delayed acknowledgement, 40 ms (299 requests/s);
-/// - a connection serves as many requests as it likes, where httplib would hang up after 5;
-/// - the body of a GET, which httplib leaves unread, is not taken for the next request: `send` closes behind it, and
-///   a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
-/// - a target in absolute form, which httplib takes for a path, is routed by its path;
+/// - a connection serves one request, for httplib keeps too little of a head to tell where the request ends. An
+///   `httplib_server` reads the head itself and keeps connections open;
+/// - a pool that grows, where httplib's own is held by 8 slow clients;
+/// - a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
+/// - a target in absolute form, which httplib takes for a path, is routed by its path, and one with `%2F` is not
+///   decoded, so that `/oauth2%2Ftoken` is another path than `/oauth2/token` (RFC 3986 2.2);
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
-/// Two traps stay. Every open connection holds a thread of the pool, by default 8 or one less than the cores: give
-/// `new_task_queue` a larger one where clients keep connections open. And what a client pipelines behind a request is
-/// thrown away as far as it was read, up to 4096 bytes; what follows is taken for a request, and where nothing does the
-/// connection closes after `set_keep_alive_timeout`. No proxy in front may pipeline.
+/// httplib waits 5 s for each byte of a head. Use `httplib_server` unless a proxy in front bounds that time.
 inline void prepare(httplib::Server& server) {
+    server.new_task_queue = [] { return new httplib_pool; };
     server.set_tcp_nodelay(true);
-    server.set_keep_alive_max_count(100'000);
+    server.set_keep_alive_max_count(1);
     server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
         using enum httplib::Server::HandlerResponse;
-        if (!from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = std::string(path_of(from.path));
+        const std::string raw(path_of(from.target));
+        const bool is_slash_hidden = raw.find("%2F") != raw.npos || raw.find("%2f") != raw.npos;
+        if (is_slash_hidden || !from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = raw;
         const bool is_read =
             from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
         if (asks_to_close(from)) close_after(to);
@@ -205,17 +501,68 @@ inline void prepare(httplib::Server& server) {
         // its potential as a request smuggling attack"
         to.status = static_cast<int>(http_status::bad_request);
         answer_error(to);
-        if (from.method == "OPTIONS") return Handled;
-        // httplib asks no provider for the body of a HEAD, and so could not close; one that writes nothing can.
-        const_cast<httplib::Request&>(from).method = "GET";
-        to.headers.erase("Content-Type");
-        to.set_content_provider(1, "application/json;charset=UTF-8", [](auto, auto, auto&) { return false; });
         return Handled;
     });
     server.set_exception_handler([](const httplib::Request&, httplib::Response& to, std::exception_ptr) {
         to.status = 500;
     });
 }
+
+/// A prepared server whose requests are exact. It keeps connections open, answers what clients pipeline, and cuts off
+/// slow clients.
+///
+/// It reads each head itself. What `request_framing` refuses gets 400, and the connection is closed. Fields that httplib
+/// drops or decodes are given to your handlers as they came.
+///
+///     regrant::host::httplib_server server;
+///     regrant::host::mount(server, "/oauth2/token",
+///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
+class httplib_server : public httplib::Server {
+public:
+    explicit httplib_server(httplib_limits limits = {}) : limits_(limits) {
+        prepare(*this);
+        set_keep_alive_max_count(100'000); // as many as the client likes, where httplib would close after 5
+    }
+
+private:
+    bool process_and_close_socket(socket_t connected) override {
+        httplib_stream stream(connected, svr_sock_, limits_);
+        try {
+            auto read = httplib_stream::next::request;
+            do {
+                read = stream.read_head(std::chrono::seconds(keep_alive_timeout_sec_));
+                if (read == httplib_stream::next::refused) stream.refuse();
+            } while (read == httplib_stream::next::request && answer(stream) && stream.goes_on());
+        } catch (...) { // no memory: the connection ends here
+        }
+        stream.close();
+        return true;
+    }
+
+    /// \return whether the connection may stay open
+    template <class Stream> bool answer(Stream& stream) {
+        const auto restore = [&](httplib::Request& request) {
+            http_request hops; // newer versions of httplib forget the order of equal names, which matters in these two
+            each_field(stream.head(), [&](auto name, auto) { request.headers.erase(std::string(name)); });
+            each_field(stream.head(), [&](auto name, auto value) {
+                const bool is_list = detail::equal_but_case(name, "forwarded") ||
+                                     detail::equal_but_case(name, "x-forwarded-for");
+                is_list ? hops.header(name, value) : void(request.headers.emplace(name, value));
+            });
+            if (!hops.forwarded.empty()) request.headers.emplace("Forwarded", hops.forwarded);
+            if (!hops.x_forwarded_for.empty()) request.headers.emplace("X-Forwarded-For", hops.x_forwarded_for);
+        };
+        bool is_last = false, is_sent = false;
+        if constexpr (requires(httplib_server& own) { own.process_request(stream, false, is_last, restore); })
+            is_sent = process_request(stream, false, is_last, restore);
+        else
+            is_sent = process_request(stream, stream.remote_ip, stream.remote_port, stream.local_ip, stream.local_port,
+                                      false, is_last, restore);
+        return is_sent && !is_last;
+    }
+
+    httplib_limits limits_;
+};
 
 /// Takes a port for `listen_after_bind`. httplib's own socket options would let two servers share one port, and it
 /// lets 5 connections wait to be accepted; the sixth would try again after a second.
@@ -237,11 +584,8 @@ inline std::optional<std::uint16_t> bind(httplib::Server& server, const std::str
     return static_cast<std::uint16_t>(taken);
 }
 
-/// Has a path of a prepared server answered by a callable `http_reply(http_request)`, whatever the method.
-///
-///     regrant::host::prepare(server);
-///     regrant::host::mount(server, "/oauth2/token",
-///                          [&](regrant::http_request request) { return endpoint.respond(std::move(request)); });
+/// Has a path of an `httplib_server`, or of a prepared server, answered by a callable `http_reply(http_request)`,
+/// whatever the method.
 ///
 /// Takes the server's error handler too, of which httplib has one: methods that httplib has never heard of come out
 /// there, and requests that it cannot read, which get `answer_error`. Pages that are missing are left alone.

@@ -53,7 +53,6 @@ inline std::string http_date(instant at = current_time()) {
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -66,79 +65,21 @@ namespace regrant::inline v0::detail {
 
 inline constexpr const char* pistache_head = ":head"; // no header's name: a colon ends one
 
-/// Gives each header of a head to `take`, in the order they came; a line without a colon has no name.
-template <class Take> void each_pistache_header(std::string_view head, Take&& take) {
-    for (std::size_t at = head.find("\r\n"); at != std::string_view::npos && at + 2 < head.size();) {
-        const std::size_t next = head.find("\r\n", at + 2);
-        const std::string_view line = head.substr(at + 2, next - at - 2);
-        at = next;
-        if (line.empty()) continue;
-        const std::size_t name_size = (std::min)(line.find(':') + 1, line.size());
-        std::string_view value = line.substr(name_size);
-        value.remove_prefix((std::min)(value.find_first_not_of(" \t"), value.size()));
-        value = value.substr(0, value.find_last_not_of(" \t") + 1);
-        take(line.substr(0, name_size == 0 ? 0 : name_size - 1), value);
-    }
-}
-
-/// Takes a chunked body apart (RFC 9112 7.1). Pistache's own parser adds a CR to a body whose CRLF comes in two pieces,
-/// knows no chunk extensions, and takes a trailer for the next request.
-class pistache_chunks {
-public:
-    enum class step : std::uint8_t { size, content, behind_content, trailer, over, broken };
-
-    /// \return how much of `text` belongs to the body
-    template <class Keep> std::size_t take(std::string_view text, Keep&& keep) {
-        std::size_t at = 0;
-        while (at != text.size() && step_ < step::over) {
-            if (step_ == step::content) {
-                const std::size_t size = keep(text.substr(at, left_));
-                at += size;
-                if ((left_ -= size) == 0) step_ = step::behind_content;
-                continue;
-            }
-            line_ += text[at++];
-            if (line_.size() > 4096 || (line_.back() == '\n' && !line_.ends_with("\r\n"))) step_ = step::broken;
-            if (!line_.ends_with("\r\n") || step_ == step::broken) continue;
-            step_ = step_behind(std::string_view(line_).substr(0, line_.size() - 2));
-            line_.clear();
-        }
-        return at;
-    }
-
-    step at() const noexcept { return step_; }
-
-private:
-    step step_behind(std::string_view line) noexcept {
-        if (step_ == step::behind_content) return line.empty() ? step::size : step::broken;
-        if (step_ == step::trailer) return line.empty() ? step::over : step::trailer;
-        const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), left_, 16);
-        const bool ends = end == line.data() + line.size() || *end == ';' || *end == ' ';
-        return error != std::errc() || !ends ? step::broken : left_ == 0 ? step::trailer : step::content;
-    }
-
-    std::string line_{};
-    std::size_t left_ = 0;
-    step step_ = step::size;
-};
-
 /// One connection: the request that is coming in.
 struct pistache_line {
     static constexpr const char* key = "regrant";
     std::string head{}; // the request line with all headers, as they came
     bool has_head = false;
-    bool is_chunked = false;
     bool expects_100 = false;
     bool closes = false;
     bool is_over = false; // what comes now is not looked at
-    std::size_t left = 0;
-    pistache_chunks coming{};
+    request_framing coming{};
     secret body{};
 
     static std::shared_ptr<pistache_line> of(const Pistache::Tcp::Peer& peer) {
         return std::static_pointer_cast<pistache_line>(peer.tryGetData(key));
     }
-    bool is_whole() const noexcept { return is_chunked ? coming.at() == pistache_chunks::step::over : left == 0; }
+    bool is_whole() const noexcept { return coming.is_over(); }
 };
 
 } // namespace regrant::inline v0::detail
@@ -157,7 +98,7 @@ inline http_request to_request(const Pistache::Http::Request& from) {
         const std::string_view line = std::string_view(head).substr(0, head.find("\r\n"));
         request.method = line.substr(0, line.find(' '));
         request.query = secret(query_of(line.substr(0, line.rfind(' '))));
-        detail::each_pistache_header(head, [&](auto name, auto value) { request.header(name, value); });
+        each_field(head, [&](auto name, auto value) { request.header(name, value); });
         return request;
     }
     request.method = Pistache::Http::methodString(from.method());
@@ -231,66 +172,42 @@ private:
             getParser(peer)->reset(); // the time begins that headerTimeout bounds
             peer->setIdle(false);
         }
-        const std::size_t before = line.head.size();
-        line.head += rest.substr(0, head_bytes);
-        const std::size_t end = line.head.find("\r\n\r\n", before < 3 ? 0 : before - 3);
-        if (end == std::string::npos) {
-            if (line.head.size() >= head_bytes) refuse(line, peer);
-            return (std::min)(rest.size(), head_bytes);
-        }
-        line.head.resize(end + 4);
-        line.has_head = true;
-        const std::size_t taken = line.head.size() - before;
-        if (!read_head(line)) refuse(line, peer);
-        else if (line.expects_100 && taken == rest.size() && !line.is_whole())
+        const std::size_t taken = line.coming.take(rest);
+        line.head += rest.substr(0, taken);
+        line.has_head = line.coming.has_head();
+        if (line.coming.is_broken() || line.head.size() > head_bytes) refuse(line, peer);
+        if (!line.has_head || line.is_over) return taken;
+        read_head(line);
+        if (line.expects_100 && taken == rest.size() && !line.is_whole())
             peer->send(Pistache::RawBuffer("HTTP/1.1 100 Continue\r\n\r\n", 25));
         return taken;
     }
 
-    /// Whether it is clear where the request ends (RFC 9112 6.3).
-    static bool read_head(line_type& line) {
+    static void read_head(line_type& line) {
         const std::size_t at = line.head.find(' ') + 1, size = line.head.find_first_of("? \r", at) - at;
         line.head.replace(at, size, std::string(path_of({line.head.data() + at, size}))); // no scheme, no host
-        const bool is_http_1_0 = line.head.substr(0, line.head.find("\r\n")).ends_with(" HTTP/1.0");
-        line.closes = is_http_1_0;
-        int framings = 0;
-        bool is_good = true;
-        detail::each_pistache_header(line.head, [&](std::string_view name, std::string_view value) {
+        line.closes = line.coming.is_http_1_0();
+        each_field(line.head, [&](std::string_view name, std::string_view value) {
             using detail::equal_but_case;
-            // RFC 9112 5.1: "No whitespace is allowed between the field name and colon"; 9110 5.5: no CR, LF, NUL
-            is_good = is_good && !name.empty() && name.find_first_of(" \t") == std::string_view::npos &&
-                      value.find_first_of(std::string_view("\r\n", 3)) == std::string_view::npos;
-            if (equal_but_case(name, "content-length")) {
-                const char* const end = value.data() + value.size();
-                const auto read = std::from_chars(value.data(), end, line.left);
-                is_good = is_good && ++framings == 1 && read.ec == std::errc() && read.ptr == end;
-            } else if (equal_but_case(name, "transfer-encoding")) {
-                line.is_chunked = true;
-                is_good = is_good && ++framings == 1 && equal_but_case(value, "chunked") && !is_http_1_0;
-            } else if (equal_but_case(name, "expect")) {
-                line.expects_100 = equal_but_case(value, "100-continue") && !is_http_1_0;
-            } else if (equal_but_case(name, "connection")) {
+            if (equal_but_case(name, "expect"))
+                line.expects_100 = equal_but_case(value, "100-continue") && !line.coming.is_http_1_0();
+            else if (equal_but_case(name, "connection"))
                 line.closes = line.closes || !equal_but_case(value, "keep-alive");
-            }
         });
-        return is_good;
     }
 
     std::size_t take_body(line_type& line, std::string_view rest, const peer_ptr& peer) {
-        const auto keep = [&](std::string_view piece) {
+        const std::size_t taken = line.coming.take(rest, [&](std::string_view piece) {
             line.body.append(piece.substr(0, kept_bytes - line.body.size()));
-            return piece.size();
-        };
-        const std::size_t taken = line.is_chunked ? line.coming.take(rest, keep) : keep(rest.substr(0, line.left));
-        line.left -= line.is_chunked ? 0 : taken;
-        if (line.coming.at() == detail::pistache_chunks::step::broken) refuse(line, peer);
+        });
+        if (line.coming.is_broken()) refuse(line, peer);
         return taken;
     }
 
     /// The request in words that Pistache's parser understands: one length, no chunks.
     static secret plain(const line_type& line, std::string_view headers) {
         secret text(std::string_view(line.head).substr(0, line.head.find("\r\n") + 2));
-        detail::each_pistache_header(headers, [&](std::string_view name, std::string_view value) {
+        each_field(headers, [&](std::string_view name, std::string_view value) {
             for (const char* each : {"content-length", "transfer-encoding", "expect"})
                 if (detail::equal_but_case(name, each)) return;
             for (const std::string_view each : {name, std::string_view(": "), value, std::string_view("\r\n")})

@@ -49,7 +49,7 @@ struct conformance_check {
     }
 };
 
-/// All checks of a run, in the order they were made.
+/// All checks of a run, in the order they were made; a store that stopped answering stands first.
 class conformance_report {
 public:
     /// Whether every promise that was put to the test was kept.
@@ -72,6 +72,8 @@ public:
     }
 
     void add(conformance_check check) { checks_.push_back(std::move(check)); }
+    /// Puts a check before all others: the likely cause of what follows.
+    void add_first(conformance_check check) { checks_.insert(checks_.begin(), std::move(check)); }
 
 private:
     std::vector<conformance_check> checks_;
@@ -350,14 +352,17 @@ public:
 
     /// Makes one check: `body(probe)` on the first handle.
     template <class Body> void check(std::string_view name, Body body) {
-        if (name.find(options.only) == name.npos) return;
+        if (name.find(options.only) == name.npos || is_over_) return;
+        // Without a store that answers every check would fail, and none would say why.
+        if (report_.checks().empty() && !answers("nothing else was checked")) return;
         witness saw;
         caught(saw, [&] { body(probe(store(), saw)); });
         written({std::string(name), saw.failed() ? check_outcome::failed : check_outcome::passed, saw.seen()});
+        if (saw.failed()) (void)answers("it stopped with the check that failed last; no other was made");
     }
 
     void skip(std::string_view name, std::string_view why) {
-        if (name.find(options.only) == name.npos) return;
+        if (name.find(options.only) == name.npos || is_over_) return;
         written({std::string(name), check_outcome::skipped, std::string(why)});
     }
 
@@ -404,6 +409,26 @@ private:
             });
     }
 
+    /// Looks whether the store answers at all, and ends the run when it does not.
+    bool answers(std::string_view consequence) {
+        const auto until = std::chrono::steady_clock::now() + options.recovery;
+        std::string why;
+        do {
+            witness saw;
+            caught(saw, [&] {
+                if (const auto found = store().find(fresh_key()); !found) saw.complain(found.error().detail);
+            });
+            if (!saw.failed()) return true;
+            why = saw.seen();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        } while (std::chrono::steady_clock::now() < until);
+        is_over_ = true;
+        conformance_check check{"the store answers (R51)", check_outcome::failed, why + "; " + std::string(consequence)};
+        if (options.tell) options.tell(check);
+        report_.add_first(std::move(check));
+        return false;
+    }
+
     void written(conformance_check check) {
         if (options.tell) options.tell(check);
         report_.add(std::move(check));
@@ -411,6 +436,7 @@ private:
 
     std::deque<opened> handles_;
     conformance_report report_;
+    bool is_over_ = false;
 };
 
 } // namespace regrant::inline v0::testing

@@ -1,13 +1,14 @@
-// tests/examples/growing_pool.hpp - threads for cpp-httplib: as many as there are connections.
+// regrant/host/httplib_pool.hpp - a pool for cpp-httplib that grows with the number of open connections.
+// wing
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../detail/cpp20.hpp"
+
 #include <httplib.h>
 
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -16,17 +17,18 @@
 #include <utility>
 #include <vector>
 
-namespace example {
+namespace regrant::inline v0::host {
 
-/// Gives each connection a thread. So many stay ready; when all are held by connections that are slow or
-/// idle, more come, up to `most_threads`, so that nobody waits for them.
-class growing_pool : public httplib::TaskQueue {
+/// A thread for each open connection, so that idle or slow connections do not keep others waiting.
+///
+/// httplib gives every connection a thread for as long as it is open. Its own pool has 8 threads or fewer: as many slow
+/// clients stop the server.
+class httplib_pool : public httplib::TaskQueue {
 public:
     static constexpr std::size_t most_threads = 512;
-    /// How long open requests may take when the server ends: longer than any of its timeouts.
-    static constexpr std::chrono::seconds grace{15};
 
-    explicit growing_pool(std::size_t ready) {
+    /// \param ready  threads that are started at once; more follow, up to `most_threads`
+    explicit httplib_pool(std::size_t ready = 8) {
         const std::lock_guard lock(mutex_);
         for (std::size_t i = 0; i != ready; ++i) add_thread();
     }
@@ -41,13 +43,12 @@ public:
         return enqueued(true);
     }
 
+    /// Waits for the connections that are open.
     void shutdown() override {
         {
-            std::unique_lock lock(mutex_);
+            const std::lock_guard lock(mutex_);
             is_ending_ = true;
             changed_.notify_all();
-            // Who sends a byte now and then could keep us forever. All that was answered is stored by now.
-            if (!ended_.wait_for(lock, grace, [&] { return running_ == 0; })) std::_Exit(EXIT_SUCCESS);
         }
         for (std::thread& each : threads_) each.join();
     }
@@ -56,9 +57,9 @@ private:
     void add_thread() {
         try {
             threads_.emplace_back([this] { work(); });
-            ++running_, ++free_;
+            ++free_;
         } catch (const std::system_error&) {
-            // The machine has no more; then it waits for one of those there are.
+            // The system has no more threads. The connection waits for one of those there are.
         }
     }
 
@@ -75,15 +76,14 @@ private:
             lock.lock();
             ++free_;
         }
-        if (--running_ == 0) ended_.notify_all();
     }
 
     std::mutex mutex_;
-    std::condition_variable changed_, ended_;
+    std::condition_variable changed_;
     std::deque<std::function<void()>> waiting_;
     std::vector<std::thread> threads_;
-    std::size_t running_ = 0, free_ = 0;
+    std::size_t free_ = 0;
     bool is_ending_ = false;
 };
 
-} // namespace example
+} // namespace regrant::inline v0::host
