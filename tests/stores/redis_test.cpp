@@ -594,6 +594,30 @@ TEST_CASE("a network that loses all connections in silence costs one timeout, no
     CHECK(failed == 1);
 }
 
+TEST_CASE("a server whose memory is full ends logins all the same (R44, R50, R244)") {
+    server own("full");
+    redis_store store = opened(own.url);
+    const std::string subject = fresh_subject();
+    const grant row = fresh_row(subject), other = fresh_row(subject), live = fresh_row();
+    for (const grant* each : {&row, &other, &live}) CHECK(inserted(store, *each));
+    raw_server raw(own.url);
+    CHECK(raw({"CONFIG", "SET", "maxmemory", "1"}) == "OK");
+    const auto refused = store.advance(live.key, generation{0}, generation{1}, current_time());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(says(refused.error().detail, "OOM"));
+    good(store.revoke(row.key));
+    good(store.revoke(row.key));
+    CHECK(good(store.revoke_subject(subject)) == 1);
+    CHECK(raw({"CONFIG", "SET", "maxmemory", "0"}) == "OK");
+    for (const grant* each : {&row, &other}) {
+        CHECK_FALSE(advanced(store, each->key, 0, 1));
+        const auto left = good(store.find(each->key));
+        CHECK((!left || left->state == revocation::revoked));
+    }
+    CHECK(good(store.list_subject(subject)).empty());
+    CHECK(advanced(store, live.key, 0, 1));
+}
+
 TEST_CASE("a prefix with characters that patterns take for themselves is meant literally (R43)") {
     const std::string odd = "a[b]c*?^-\\:" + std::to_string(::getpid()) + ':';
     redis_store store = opened(environment("REGRANT_REDIS"), {.prefix = odd});

@@ -153,10 +153,15 @@ local now_high, now_low = struct.unpack('>i4I4', now)
 if now_high > used_high or now_high == used_high and now_low > used_low then used = now end
 redis.call('SETRANGE', KEYS[1], 2, ARGV[2] .. used)
 return 1)",
-    // Writes even where the row is revoked already: the write that did it may not have reached everyone yet.
+    // Writes even where the row is revoked already: the write that did it may not have reached everyone yet. A server that
+    // is full refuses any write that may take memory; then the row goes, for without it the family is just as dead.
     R"(local state = redis.call('GETRANGE', KEYS[1], 1, 1)
 if state == '' then return 0 end
-redis.call('SETRANGE', KEYS[1], 1, '\1')
+local done = redis.pcall('SETRANGE', KEYS[1], 1, '\1')
+if type(done) == 'table' and done.err then
+    if not string.find(done.err, 'OOM') then return done end
+    redis.call('DEL', KEYS[1])
+end
 if state == '\1' then return 0 end
 return 1)",
     // ARGV: now
