@@ -100,7 +100,7 @@ def self_test(readme, text_of):
     edits = [  # (file, old, new, the check that must complain)
         ("README.md", "policy::make({.retry_window", "policy::make({.retry_windows", "each line"),
         ("README.md", "my_hooks hooks;\n", "", ""),
-        ("README.md", "httplib::Server server;\n", "httplib::Server server;\nserver.start();\n", "each line"),
+        ("README.md", "regrant::host::httplib_server server;\n", "regrant::host::httplib_server server;\nserver.start();\n", "each line"),
         ("README.md", "#include <regrant/store/sqlite.hpp>\n\n", "\n", ""),
         ("README.md", "## In your server", "## In a server", "each line"),
         (QUICK_START, "std::chrono::seconds(20)", "std::chrono::seconds(25)", "each line"),

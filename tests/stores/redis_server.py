@@ -5,6 +5,7 @@
   redis_server.py run COMMAND...           one server and a cluster of three, then COMMAND, then everything is gone
   redis_server.py start FOLDER [OPTION...] a server that keeps an append-only file; prints its URL. Again: restarts it.
   redis_server.py cluster FOLDER           three servers as a cluster; prints the URL of one
+  redis_server.py sentinel FOLDER PORT     a Sentinel that watches the server at PORT; prints its URL
   redis_server.py kill FOLDER              SIGKILL
   redis_server.py stop FOLDER              ends it in peace
 
@@ -68,17 +69,19 @@ def until(true, what):
         time.sleep(0.01)
 
 
-def start(folder, options=()):
+PRIMARY = ["save \"\"", "appendonly yes", "appendfsync always"]
+
+
+def start(folder, options=(), kind=PRIMARY, flags=()):
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "redis.conf"
     if not config.exists():
-        lines = [f"port {free_port()}", "bind 127.0.0.1", f"dir {folder}", "save \"\"", "appendonly yes",
-                 "appendfsync always", "daemonize no", "logfile redis.log"]
+        lines = [f"port {free_port()}", "bind 127.0.0.1", f"dir {folder}", *kind, "daemonize no", "logfile redis.log"]
         config.write_text("\n".join(lines + list(options)) + "\n", encoding="utf-8")
     port = int(config.read_text(encoding="utf-8").split()[1])
     with open(os.devnull, "r+b") as nothing:
         # In this process group, so that whoever ends the tests ends it too.
-        server = subprocess.Popen([shutil.which("redis-server") or "valkey-server", str(config)],
+        server = subprocess.Popen([shutil.which("redis-server") or "valkey-server", str(config), *flags],
                                   stdin=nothing, stdout=nothing, stderr=nothing)
     (folder / "pid").write_text(str(server.pid), encoding="utf-8")
     until(lambda: answers(port) or server.poll() is not None, f"no answer from the server in {folder}")
@@ -137,6 +140,8 @@ def main(verb="help", *rest):
     folder = Path(rest[0]).resolve() if rest else None
     if verb == "start" and folder:
         print(url(start(folder, rest[1:])))
+    elif verb == "sentinel" and len(rest) == 2:
+        print(url(start(folder, kind=[f"sentinel monitor main 127.0.0.1 {rest[1]} 1"], flags=["--sentinel"])))
     elif verb == "cluster" and folder:
         print(url(cluster(folder)))
     elif verb in ("kill", "stop") and folder:

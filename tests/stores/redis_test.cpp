@@ -618,6 +618,17 @@ TEST_CASE("a server whose memory is full ends logins all the same (R44, R50, R24
     CHECK(advanced(store, live.key, 0, 1));
 }
 
+TEST_CASE("a Sentinel is told from the server that it watches (R244)") {
+    server own("watched");
+    raw_server raw(own.url);
+    const std::string folder = own.folder + "-sentinel";
+    const std::string said = serve("sentinel '" + folder + "' " + raw.port());
+    const auto refused = redis_store::open(said);
+    serve("stop '" + folder + "'");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(says(refused.error().message, "it is a Sentinel"));
+}
+
 TEST_CASE("a prefix with characters that patterns take for themselves is meant literally (R43)") {
     const std::string odd = "a[b]c*?^-\\:" + std::to_string(::getpid()) + ':';
     redis_store store = opened(environment("REGRANT_REDIS"), {.prefix = odd});

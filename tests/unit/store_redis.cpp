@@ -127,3 +127,28 @@ TEST_CASE("a URL names user, password, host, port, database, and nothing of a br
     }
 }
 
+TEST_CASE("a URL of another kind is told what is wrong with it (R244)") {
+    struct {
+        const char *url, *words;
+    } const rows[] = {
+        {"rediss://h", "TLS"},
+        {"valkeys://h", "TLS"},
+        {"redis+sentinel://h:26379/main", "Sentinel"},
+        {"unix:///run/redis.sock", "Unix socket"},
+        {"redis+unix:///run/redis.sock", "Unix socket"},
+        {"/run/redis.sock", "Unix socket"},
+        {"redis:///run/redis.sock", "Unix socket"},
+        {"redis:///3", "names no host"},
+        {"redis://h/main", "number of a database"},
+        {"redis://h:x", "port"},
+        {"h:6379", "does not begin with redis://"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.url);
+        const auto refused = detail::redis_url::parse(row.url);
+        REQUIRE_FALSE(refused);
+        CAPTURE(refused.error().message);
+        CHECK(refused.error().message.find(row.words) != std::string::npos);
+    }
+}
+

@@ -26,7 +26,10 @@ public:
     redis_checkup(redis_node& server, std::string_view key, redis_time until) : server_(server), until_(until) {
         // Replicas refuse it, servers before 6.2 do not know it; in a cluster the key may be elsewhere.
         if (!ask({"GETEX", key}) && why_.find(": MOVED ") == why_.npos) {
-            fault_ = why_;
+            const std::string refused = why_;
+            const auto info = ask({"INFO", "server"});
+            const bool is_sentinel = info && info->find("redis_mode:sentinel") != info->npos;
+            fault_ = is_sentinel ? server_.named("it is a Sentinel; the store needs the address of the primary") : refused;
             return;
         }
         const auto info = ask({"INFO"});
