@@ -172,13 +172,7 @@ private:
     static std::string unmapped(std::string address) {
         const auto groups = address.find(':') == address.npos ? std::nullopt : detail::parse_address(address);
         if (!groups) return address;
-        const auto& group = *groups;
-        if (!std::all_of(group.begin(), group.begin() + 5, [](auto each) { return each == 0; }) || group[5] != 0xFFFF)
-            return address;
-        std::string ipv4;
-        for (const std::uint16_t two : {group[6], group[7]})
-            ipv4 += (ipv4.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
-        return ipv4;
+        return detail::is_ipv4_mapped(*groups) ? detail::ipv4_text((*groups)[6], (*groups)[7]) : address;
     }
 
     std::vector<network> networks_{};

@@ -4422,6 +4422,18 @@ private:
     std::size_t count_ = 0;
 };
 
+/// IPv4-mapped IPv6: an IPv4 peer on a socket of both families (RFC 4291 2.5.5.2).
+inline bool is_ipv4_mapped(const std::array<std::uint16_t, 8>& groups) noexcept {
+    constexpr std::array<std::uint16_t, 6> prefix{0, 0, 0, 0, 0, 0xFFFF};
+    return std::equal(prefix.begin(), prefix.end(), groups.begin());
+}
+
+/// An IPv4 address of two groups of IPv6.
+inline std::string ipv4_text(std::uint16_t high, std::uint16_t low) {
+    return std::to_string(high >> 8) + '.' + std::to_string(high & 0xFF) + '.' + std::to_string(low >> 8) + '.' +
+           std::to_string(low & 0xFF);
+}
+
 /// The network whose failures count together for an address: an IPv4 address is one customer, and so is a /64 of IPv6
 /// (RFC 6177). Other text counts as it is.
 ///
@@ -4437,14 +4449,9 @@ inline std::string peer_network(std::string_view address) {
     const auto starts_with = [&](std::initializer_list<std::uint16_t> prefix) {
         return std::equal(prefix.begin(), prefix.end(), group.begin());
     };
-    const auto ipv4 = [](std::uint16_t high, std::uint16_t low) {
-        return std::to_string(high >> 8) + '.' + std::to_string(high & 0xFF) + '.' + std::to_string(low >> 8) + '.' +
-               std::to_string(low & 0xFF);
-    };
-    if (starts_with({0, 0, 0, 0, 0, 0xFFFF}) || starts_with({0, 0, 0, 0, 0xFFFF, 0}) ||
-        starts_with({0x64, 0xFF9B, 0, 0, 0, 0}))
-        return ipv4(group[6], group[7]);
-    if (starts_with({0x2002})) return ipv4(group[1], group[2]);
+    if (is_ipv4_mapped(group) || starts_with({0, 0, 0, 0, 0xFFFF, 0}) || starts_with({0x64, 0xFF9B, 0, 0, 0, 0}))
+        return ipv4_text(group[6], group[7]);
+    if (starts_with({0x2002})) return ipv4_text(group[1], group[2]);
     const std::size_t counted = starts_with({0x64, 0xFF9B, 1}) ? 8 : 4;
     std::string network;
     for (std::size_t i = 0; i != counted; ++i) network += std::to_string(group[i]) + ':';
@@ -4608,13 +4615,7 @@ private:
     static std::string unmapped(std::string address) {
         const auto groups = address.find(':') == address.npos ? std::nullopt : detail::parse_address(address);
         if (!groups) return address;
-        const auto& group = *groups;
-        if (!std::all_of(group.begin(), group.begin() + 5, [](auto each) { return each == 0; }) || group[5] != 0xFFFF)
-            return address;
-        std::string ipv4;
-        for (const std::uint16_t two : {group[6], group[7]})
-            ipv4 += (ipv4.empty() ? "" : ".") + std::to_string(two >> 8) + '.' + std::to_string(two & 0xFF);
-        return ipv4;
+        return detail::is_ipv4_mapped(*groups) ? detail::ipv4_text((*groups)[6], (*groups)[7]) : address;
     }
 
     std::vector<network> networks_{};

@@ -55,7 +55,7 @@ def new_folder():
     return folder.name
 
 
-def run(*options, folder=None, timeout=15):
+def run(*options, folder=None, timeout=120):
     """Runs the server where it should stop by itself: (exit status, stdout, stderr)."""
     done = subprocess.run([BINARY, *options], cwd=folder or new_folder(), capture_output=True, text=True,
                           timeout=timeout)
@@ -124,7 +124,7 @@ class Server:
     def kill(self):
         self.end(signal.SIGKILL)
 
-    def end(self, by=signal.SIGTERM, timeout=30):
+    def end(self, by=signal.SIGTERM, timeout=120):
         """Sends a signal and waits. Returns the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(by)
@@ -133,7 +133,7 @@ class Server:
         _running.discard(self.process)
         return status
 
-    def request(self, method, path, body=None, headers=None, timeout=20):
+    def request(self, method, path, body=None, headers=None, timeout=120):
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
             connection.request(method, path, body, headers or {})
             reply = connection.getresponse()
@@ -154,10 +154,10 @@ class Server:
         return self.post("/oauth2/token", {"grant_type": "refresh_token", "refresh_token": token, **client, **more},
                          headers)
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=120):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
-    def raw(self, text, timeout=20):
+    def raw(self, text, timeout=120):
         """Sends bytes as they are; returns the first answer, and what came behind it before the server hung up or a
         moment passed."""
         with self.connect(timeout) as line:

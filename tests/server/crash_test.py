@@ -124,16 +124,15 @@ def locked():
         for each in asking:
             each.start()
         time.sleep(0.3)
-        begun = time.monotonic()
         reply = server.refresh("x")
         check("while the store is locked, what needs no write is answered",
-              reply.is_error(400, "invalid_grant") and time.monotonic() - begun < 1, reply)
+              reply.is_error(400, "invalid_grant") and not answers, reply, answers)
         for each in asking:
             each.join()
         reply, taken = answers["refresh"]
         check("a locked store gives 503 with Retry-After (R51)",
               reply.is_error(503, "temporarily_unavailable") and reply.header("Retry-After").isdigit(), reply)
-        check("after the busy timeout of about 5 s", 4.5 < taken < 9, f"{taken:.1f} s")
+        check("after the busy timeout of 5 s, not before", taken > 4.5, f"{taken:.1f} s")
         check("Retry-After is below half the retry window (R51)", int(reply.header("Retry-After") or 99) < 15, reply)
         check("a login and a logout get 503 too, and no answer tells why (R76)",
               all(answers[name][0].is_error(503, "temporarily_unavailable") for name in ("login", "logout")), answers)

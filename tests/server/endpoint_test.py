@@ -384,7 +384,7 @@ def documents(server):
 
 
 def connections(server):
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as line:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as line:
         line.connect()
         first = line.sock
         statuses = []

@@ -54,18 +54,24 @@ struct redis_url {
             return unexpected(setup_error{std::string("the URL of the Redis server ") + why});
         };
         if (text.starts_with("rediss://") || text.starts_with("valkeys://"))
-            return refuse("asks for TLS, which goes through a local tunnel here");
+            return refuse("asks for TLS; let a tunnel on this machine, such as stunnel, do that");
         const std::size_t colon = text.find("://");
         const std::string_view scheme = text.substr(0, colon == text.npos ? 0 : colon);
+        if (scheme == "redis+sentinel" || scheme == "sentinel")
+            return refuse("names a Sentinel; the store needs the address of the primary");
+        if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis+socket" || text.starts_with('/'))
+            return refuse("names a Unix socket; the store connects by TCP");
         if (scheme != "redis" && scheme != "valkey") return refuse("does not begin with redis:// or valkey://");
         text.remove_prefix(colon + 3);
+        if (text.starts_with('/') && text.find_first_not_of("0123456789", 1) != text.npos)
+            return refuse("has a path without a host; the store connects by TCP, to no Unix socket");
         if (text.find_first_of("?#") != text.npos) return refuse("has a query or a fragment");
 
         redis_url url;
         const std::size_t slash = text.find('/');
         if (slash != text.npos && slash + 1 != text.size()) {
             const auto database = redis_number<std::uint16_t>(text.substr(slash + 1));
-            if (!database) return refuse("names a database that is no number");
+            if (!database) return refuse("has a path that is no number of a database (0 to 65535)");
             url.database = *database;
         }
         text = text.substr(0, slash);
@@ -92,7 +98,7 @@ struct redis_url {
         if (url.at.host.empty() || url.at.host.find('\0') != url.at.host.npos) return refuse("names no host");
         if (!text.empty()) {
             const auto port = redis_number<std::uint16_t>(text.substr(1));
-            if (!text.starts_with(':') || !port || *port == 0) return refuse("has a port that is no port");
+            if (!text.starts_with(':') || !port || *port == 0) return refuse("has a port that is no number from 1 to 65535");
             url.at.port = *port;
         }
         return url;
@@ -1109,10 +1115,15 @@ local now_high, now_low = struct.unpack('>i4I4', now)
 if now_high > used_high or now_high == used_high and now_low > used_low then used = now end
 redis.call('SETRANGE', KEYS[1], 2, ARGV[2] .. used)
 return 1)",
-    // Writes even where the row is revoked already: the write that did it may not have reached everyone yet.
+    // Writes even where the row is revoked already: the write that did it may not have reached everyone yet. A server that
+    // is full refuses any write that may take memory; then the row goes, for without it the family is just as dead.
     R"(local state = redis.call('GETRANGE', KEYS[1], 1, 1)
 if state == '' then return 0 end
-redis.call('SETRANGE', KEYS[1], 1, '\1')
+local done = redis.pcall('SETRANGE', KEYS[1], 1, '\1')
+if type(done) == 'table' and done.err then
+    if not string.find(done.err, 'OOM') then return done end
+    redis.call('DEL', KEYS[1])
+end
 if state == '\1' then return 0 end
 return 1)",
     // ARGV: now
@@ -1862,7 +1873,10 @@ public:
     redis_checkup(redis_node& server, std::string_view key, redis_time until) : server_(server), until_(until) {
         // Replicas refuse it, servers before 6.2 do not know it; in a cluster the key may be elsewhere.
         if (!ask({"GETEX", key}) && why_.find(": MOVED ") == why_.npos) {
-            fault_ = why_;
+            const std::string refused = why_;
+            const auto info = ask({"INFO", "server"});
+            const bool is_sentinel = info && info->find("redis_mode:sentinel") != info->npos;
+            fault_ = is_sentinel ? server_.named("it is a Sentinel; the store needs the address of the primary") : refused;
             return;
         }
         const auto info = ask({"INFO"});

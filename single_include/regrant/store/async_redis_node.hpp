@@ -54,18 +54,24 @@ struct redis_url {
             return unexpected(setup_error{std::string("the URL of the Redis server ") + why});
         };
         if (text.starts_with("rediss://") || text.starts_with("valkeys://"))
-            return refuse("asks for TLS, which goes through a local tunnel here");
+            return refuse("asks for TLS; let a tunnel on this machine, such as stunnel, do that");
         const std::size_t colon = text.find("://");
         const std::string_view scheme = text.substr(0, colon == text.npos ? 0 : colon);
+        if (scheme == "redis+sentinel" || scheme == "sentinel")
+            return refuse("names a Sentinel; the store needs the address of the primary");
+        if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis+socket" || text.starts_with('/'))
+            return refuse("names a Unix socket; the store connects by TCP");
         if (scheme != "redis" && scheme != "valkey") return refuse("does not begin with redis:// or valkey://");
         text.remove_prefix(colon + 3);
+        if (text.starts_with('/') && text.find_first_not_of("0123456789", 1) != text.npos)
+            return refuse("has a path without a host; the store connects by TCP, to no Unix socket");
         if (text.find_first_of("?#") != text.npos) return refuse("has a query or a fragment");
 
         redis_url url;
         const std::size_t slash = text.find('/');
         if (slash != text.npos && slash + 1 != text.size()) {
             const auto database = redis_number<std::uint16_t>(text.substr(slash + 1));
-            if (!database) return refuse("names a database that is no number");
+            if (!database) return refuse("has a path that is no number of a database (0 to 65535)");
             url.database = *database;
         }
         text = text.substr(0, slash);
@@ -92,7 +98,7 @@ struct redis_url {
         if (url.at.host.empty() || url.at.host.find('\0') != url.at.host.npos) return refuse("names no host");
         if (!text.empty()) {
             const auto port = redis_number<std::uint16_t>(text.substr(1));
-            if (!text.starts_with(':') || !port || *port == 0) return refuse("has a port that is no port");
+            if (!text.starts_with(':') || !port || *port == 0) return refuse("has a port that is no number from 1 to 65535");
             url.at.port = *port;
         }
         return url;
