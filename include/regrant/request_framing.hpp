@@ -163,8 +163,12 @@ private:
         case step::chunk_size: return step_behind_size(line);
         case step::chunk_end: return line.empty() ? step::chunk_size : step::broken;
         case step::trailer: return line.empty() ? step::over : is_field_line(line) ? step::trailer : step::broken;
-        default: return step::broken;
+        case step::content:
+        case step::chunk:
+        case step::over:
+        case step::broken: break;
         }
+        return step::broken;
     }
 
     /// RFC 9112 3: request-line = method SP request-target SP HTTP-version

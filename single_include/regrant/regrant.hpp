@@ -7648,8 +7648,12 @@ private:
         case step::chunk_size: return step_behind_size(line);
         case step::chunk_end: return line.empty() ? step::chunk_size : step::broken;
         case step::trailer: return line.empty() ? step::over : is_field_line(line) ? step::trailer : step::broken;
-        default: return step::broken;
+        case step::content:
+        case step::chunk:
+        case step::over:
+        case step::broken: break;
         }
+        return step::broken;
     }
 
     /// RFC 9112 3: request-line = method SP request-target SP HTTP-version
@@ -8479,6 +8483,10 @@ inline constexpr std::string_view foreign_members[] = {
     "userinfo_signed_response_alg",
 };
 
+inline bool is_one_of(std::span<const std::string_view> names, std::string_view name) noexcept {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 /// How many letters must be put in, taken out or changed to make one text the other (Levenshtein).
 inline std::size_t edit_distance(std::string_view one, std::string_view other) {
     std::vector<std::size_t> row(other.size() + 1);
@@ -8535,8 +8543,7 @@ inline result<std::vector<std::string>, setup_error> unknown_members(std::string
                                       ? "client \"" + id->second.get<std::string>() + '"'
                                       : "registration " + std::to_string(place);
         for (const auto& [name, value] : members) {
-            if (std::ranges::count(detail::read_members, name) != 0 || std::ranges::count(detail::foreign_members, name) != 0)
-                continue;
+            if (detail::is_one_of(detail::read_members, name) || detail::is_one_of(detail::foreign_members, name)) continue;
             std::string& sentence = found.emplace_back(whose);
             sentence.append(": the member \"").append(name).append("\" is unknown");
             if (const std::string_view meant = detail::nearest_member(name); !meant.empty())

@@ -257,7 +257,7 @@ def _():
 
 @named("two copies of regrant in one build are no error: the first one serves")
 def _():
-    folder = project("add_subdirectory", "two-copies")
+    folder = project("add_subdirectory", "vendored-twice")
     for name in ("regrant", "second"):
         (folder / name).symlink_to(TOP)
     lists = folder / "CMakeLists.txt"

@@ -183,7 +183,7 @@ public:
     }
 
     /// Closes what is idle, so that the next call resolves the server's name anew.
-    void close_idle() noexcept { close_unused_since(clock::time_point::max()); }
+    void close_idle() noexcept { close_unused_since((clock::time_point::max)()); }
 
 private:
     struct idle_connection {
