@@ -21,6 +21,7 @@ import urllib.parse
 import zlib
 
 import check_host
+import run
 
 # Each fault, and the checks that must notice it.
 FAULTS = {
@@ -623,6 +624,16 @@ def failures(fault, names):
         return found
 
 
+# What a second server may do on a port in use, a limit in seconds, and a part of what taken-port says.
+SECOND_STARTS = {
+    ("refuses late", "import sys, time; time.sleep(6); sys.exit(1)", run.LONG): None,
+    ("refuses at once", "import sys; sys.exit(1)", run.LONG): None,
+    ("serves late", "import time; time.sleep(3); print('listening', flush=True); time.sleep(600)", run.LONG): "serves",
+    ("ends well", "", run.LONG): "as if all were well",
+    ("does nothing", "import time; time.sleep(600)", 1): "did not finish",
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--serve", nargs="?", const="", choices=["", *FAULTS], metavar="FAULT")
@@ -647,6 +658,10 @@ def main():
             count(seen is not None, f"{name} notices: {fault}: {str(seen)[:90]}")
             if seen is not None:
                 noticed.add(name)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        all_seen = list(pool.map(lambda each: run.second_start([sys.executable, "-c", each[1]], each[2]), SECOND_STARTS))
+    for ((does, *_), part), seen in zip(SECOND_STARTS.items(), all_seen):
+        count(part in str(seen) if part else seen is None, f"taken-port, where the second one {does}: {seen}")
     for name in check_host.CHECKS:
         count(name in noticed, f"{name} can fail")
     print(f"{passed} passed, {failed} failed")

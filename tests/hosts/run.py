@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 from pathlib import Path
@@ -212,20 +213,27 @@ def taken_port(program):
     with subprocess.Popen([program, "--port", "0"], stdout=subprocess.PIPE, text=True) as first:
         try:
             port = first.stdout.readline().strip().rpartition(":")[2]
-            with subprocess.Popen([program, "--port", port], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                  text=True) as second:
-                try:
-                    # It says that it listens, or it ends.
-                    said = second.stdout.readline()
-                    if said:
-                        return f"a second one serves the same port: {said!r}"
-                    status = second.wait(LONG)
-                except subprocess.TimeoutExpired:
-                    return f"the second one did not finish in {LONG} s"
-                finally:
-                    second.kill()
+            return second_start([program, "--port", port])
         finally:
             first.kill()
+
+
+def second_start(command, limit=LONG):
+    """What is wrong with a server that is started on a port in use. It says that it listens, or it ends: the first of
+    the two decides, however long it takes."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as second:
+        ends = []
+        late = threading.Timer(limit, lambda: (ends.append("late"), second.kill()))
+        late.start()
+        said = second.stdout.readline()  # empty once it has ended
+        if said:
+            second.kill()
+        status = second.wait()
+        late.cancel()
+    if said:
+        return f"a second one serves the same port: {said!r}"
+    if ends:
+        return f"the second one did not finish in {limit} s"
     return "a second one ends as if all were well" if status == 0 else None
 
 
