@@ -4557,10 +4557,10 @@ public:
         std::string client = request.peer;
         std::string_view hops =
             told_in_ == forwarded_header::forwarded ? request.forwarded : request.x_forwarded_for;
-        while (!hops.empty() && trusts(client)) {
-            const std::size_t comma = last_comma(hops);
-            std::string_view hop = comma == hops.npos ? hops : hops.substr(comma + 1);
-            hops = hops.substr(0, comma == hops.npos ? 0 : comma);
+        if (hops.empty() || !trusts(client)) return unmapped(std::move(client));
+        std::vector<std::string_view> items = items_of(hops);
+        for (; !items.empty() && trusts(client); items.pop_back()) {
+            std::string_view hop = items.back();
             if (told_in_ == forwarded_header::forwarded) hop = detail::forwarded_for(hop);
             hop = detail::without_port(hop);
             if (!detail::parse_address(hop)) break;
@@ -4599,17 +4599,28 @@ private:
         return network{*groups, bits + 128 - most};
     }
 
-    /// Where the last comma outside of quotes stands (RFC 9110 5.6.4).
-    static std::size_t last_comma(std::string_view list) noexcept {
-        std::size_t found = list.npos;
+    enum class quotes : std::uint8_t { read, ignored };
+
+    /// The items between the commas outside of quotes (RFC 9110 5.6.4). Reads the list at most twice: a stranger writes
+    /// it, up to the length of a head.
+    static std::vector<std::string_view> items_of(std::string_view list, quotes mode = quotes::read) {
+        std::vector<std::string_view> items;
+        std::size_t begin = 0;
         bool is_quoted = false;
         for (std::size_t i = 0; i != list.size(); ++i) {
-            if (is_quoted && list[i] == '\\' && i + 1 != list.size()) ++i;
-            else if (list[i] == '"') is_quoted = !is_quoted;
-            else if (list[i] == ',' && !is_quoted) found = i;
+            if (is_quoted && list[i] == '\\' && i + 1 != list.size()) {
+                ++i;
+            } else if (list[i] == '"') {
+                is_quoted = !is_quoted && mode == quotes::read;
+            } else if (list[i] == ',' && !is_quoted) {
+                items.push_back(list.substr(begin, i - begin));
+                begin = i + 1;
+            }
         }
         // A stranger's open quote must not hide what a proxy has added behind it.
-        return is_quoted ? list.rfind(',') : found;
+        if (is_quoted) return items_of(list, quotes::ignored);
+        items.push_back(list.substr(begin));
+        return items;
     }
 
     static std::string unmapped(std::string address) {
