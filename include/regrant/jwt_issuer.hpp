@@ -76,8 +76,8 @@ template <class Signer, class Claims = no_extra_claims, random_source Random = b
 class jwt_issuer {
 public:
     /// \par Errors
-    /// no issuer; text that is not UTF-8; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
-    /// without an audience; at_hash in profile ciam
+    /// no issuer; text that is not UTF-8; a lifetime that is not positive, or longer than a ring keeps a key's public
+    /// half; profile rfc9068 without an audience; at_hash in profile ciam
     static result<jwt_issuer, setup_error> make(jwt_settings settings, Signer key, Claims claims = {},
                                                 Random random = {}) {
         const auto fault = [](const char* message) { return unexpected(setup_error{message}); };

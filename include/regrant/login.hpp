@@ -103,9 +103,9 @@ private:
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
 /// `invalid_request` without a subject, for one of more than 255 bytes where `openid` is granted, or for a subject,
-/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1), or for an `auth_time` before
-/// 1970 or after 9999; `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed scope or one beyond the client's;
-/// `temporarily_unavailable` where the random source fails
+/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1), or for an `auth_time`
+/// before 1970 or after 9999; `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed
+/// scope or one beyond the client's; `temporarily_unavailable` where the random source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
                                       const client& asking, const login& who, instant now) {

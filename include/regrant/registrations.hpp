@@ -242,7 +242,8 @@ private:
 /// which has neither. `token_endpoint_auth_method` is `client_secret_basic` when omitted, so a client that sends its
 /// secret in the body says `client_secret_post`; `grant_types` is `["refresh_token"]`, `rotate` is true.
 ///
-/// Other members are metadata for somebody else, and are passed over (RFC 7591 2); `unknown_members` tells misspelled ones.
+/// Other members are metadata for somebody else, and are passed over (RFC 7591 2); `unknown_members` tells misspelled
+/// ones.
 /// \par Errors
 /// text that is not one JSON array, with line and column; a registration that makes no sense, by its client's name or its
 /// place in the array. No message holds a secret

@@ -37,8 +37,9 @@ public:
     /// \param pem     PKCS#1 or PKCS#8
     /// \param key_id  the `kid`; empty takes the RFC 7638 thumbprint
     /// \par Errors
-    /// no private key in the text, which is then named for what it holds; encrypted; not RSA; under 2048 or over 8192 bits; a public exponent that is even, under
-    /// 65537 or over 64 bits; halves that do not match; a key id that is not UTF-8
+    /// no private key in the text, which is then named for what it holds; encrypted; not RSA; under 2048 or over 8192
+    /// bits; a public exponent that is even, under 65537 or over 64 bits; halves that do not match; a key id that is
+    /// not UTF-8
     static result<signing_key, setup_error> from_pem(std::string_view pem, std::string_view key_id = {}) {
         auto key = detail::rsa_key::from_pem(pem, nullptr);
         if (key) return checked(std::move(key), key_id);

@@ -269,8 +269,8 @@ private:
         return http_reply{http_status::no_content};
     }
 
-    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its mere
-    /// name must not count: who tries names would see which are registered (R20).
+    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its
+    /// mere name must not count: who tries names would see which are registered (R20).
     bool may_read(std::string_view origin, const visit& seen) {
         if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) return false;
         if (seen.client) return (*seen.client)->allows_origin(origin);

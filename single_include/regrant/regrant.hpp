@@ -1540,8 +1540,8 @@ public:
     std::string modulus() const { return number(OSSL_PKEY_PARAM_RSA_N); }
     std::string exponent() const { return number(OSSL_PKEY_PARAM_RSA_E); }
     /// Whether the public exponent is odd, at least 65537 and at most 64 bits long. Under the exponent 1 a signature is
-    /// the padded hash itself, so anybody can write one; small ones have been the way into other schemes; a long one makes
-    /// each verification expensive (NIST FIPS 186-5 5.1, 5.4).
+    /// the padded hash itself, so anybody can write one; small ones have been the way into other schemes; a long one
+    /// makes each verification expensive (NIST FIPS 186-5 5.1, 5.4).
     bool has_safe_exponent() const { return is_safe_rsa_exponent(exponent()); }
 
     /// \return the size of the signature in bytes, 0 where OpenSSL fails
@@ -2712,9 +2712,9 @@ private:
 /// \param asking  the client that `who.client_id` names
 /// \par Errors
 /// `invalid_request` without a subject, for one of more than 255 bytes where `openid` is granted, or for a subject,
-/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1), or for an `auth_time` before
-/// 1970 or after 9999; `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed scope or one beyond the client's;
-/// `temporarily_unavailable` where the random source fails
+/// audience or nonce that is not UTF-8, which JSON could not tell from others (RFC 7519 7.1), or for an `auth_time`
+/// before 1970 or after 9999; `unauthorized_client` for a client that may not refresh; `invalid_scope` for a malformed
+/// scope or one beyond the client's; `temporarily_unavailable` where the random source fails
 template <random_source Random>
 result<minting_tokens, refusal> begin(const token_keyring& keyring, const policy& rules, Random& random,
                                       const client& asking, const login& who, instant now) {
@@ -4439,8 +4439,8 @@ inline std::string ipv4_text(std::uint16_t high, std::uint16_t low) {
 ///
 /// An IPv6 address that stands for an IPv4 address counts as that: IPv4-mapped (RFC 4291 2.5.5.2), translated
 /// (RFC 2765 2.1), of NAT64's well-known prefix (RFC 6052 2.1), 6to4 (RFC 3056 2). Its /64 would be shared by all of
-/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses where
-/// the IPv4 address stands, so such an address counts whole.
+/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses
+/// where the IPv4 address stands, so such an address counts whole.
 inline std::string peer_network(std::string_view address) {
     if (address.find(':') == std::string_view::npos) return std::string(address);
     const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));
@@ -5436,8 +5436,8 @@ private:
         return http_reply{http_status::no_content};
     }
 
-    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its mere
-    /// name must not count: who tries names would see which are registered (R20).
+    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its
+    /// mere name must not count: who tries names would see which are registered (R20).
     bool may_read(std::string_view origin, const visit& seen) {
         if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) return false;
         if (seen.client) return (*seen.client)->allows_origin(origin);
@@ -6139,8 +6139,8 @@ private:
         co_return http_reply{http_status::no_content};
     }
 
-    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its mere
-    /// name must not count: who tries names would see which are registered (R20).
+    /// Until a client has proven who it is, any client's origin will do; then it must be the client's own (R115). Its
+    /// mere name must not count: who tries names would see which are registered (R20).
     task<bool> may_read(std::string_view origin, const visit& seen) {
         if (settings_.replies.cross_origin == cross_origin::off || origin.empty()) co_return false;
         if (seen.client) co_return (*seen.client)->allows_origin(origin);
@@ -6575,8 +6575,8 @@ template <class Signer, class Claims = no_extra_claims, random_source Random = b
 class jwt_issuer {
 public:
     /// \par Errors
-    /// no issuer; text that is not UTF-8; a lifetime that is not positive, or longer than a ring keeps a key's public half; profile rfc9068
-    /// without an audience; at_hash in profile ciam
+    /// no issuer; text that is not UTF-8; a lifetime that is not positive, or longer than a ring keeps a key's public
+    /// half; profile rfc9068 without an audience; at_hash in profile ciam
     static result<jwt_issuer, setup_error> make(jwt_settings settings, Signer key, Claims claims = {},
                                                 Random random = {}) {
         const auto fault = [](const char* message) { return unexpected(setup_error{message}); };
@@ -7112,12 +7112,6 @@ inline result<json_value, json_fault> read_json(std::string_view text) {
     return value;
 }
 
-/// As `read_json`, without the reason.
-inline std::optional<json_value> parse_json(std::string_view text) {
-    auto read = read_json(text);
-    return read ? std::optional(*std::move(read)) : std::nullopt;
-}
-
 /// "line 3, column 17", both counted from 1, columns in characters.
 inline std::string json_position(std::string_view text, std::size_t at) {
     const std::string_view before = text.substr(0, at);
@@ -7487,7 +7481,8 @@ private:
 /// which has neither. `token_endpoint_auth_method` is `client_secret_basic` when omitted, so a client that sends its
 /// secret in the body says `client_secret_post`; `grant_types` is `["refresh_token"]`, `rotate` is true.
 ///
-/// Other members are metadata for somebody else, and are passed over (RFC 7591 2); `unknown_members` tells misspelled ones.
+/// Other members are metadata for somebody else, and are passed over (RFC 7591 2); `unknown_members` tells misspelled
+/// ones.
 /// \par Errors
 /// text that is not one JSON array, with line and column; a registration that makes no sense, by its client's name or its
 /// place in the array. No message holds a secret
@@ -7875,8 +7870,9 @@ public:
     /// \param pem     PKCS#1 or PKCS#8
     /// \param key_id  the `kid`; empty takes the RFC 7638 thumbprint
     /// \par Errors
-    /// no private key in the text, which is then named for what it holds; encrypted; not RSA; under 2048 or over 8192 bits; a public exponent that is even, under
-    /// 65537 or over 64 bits; halves that do not match; a key id that is not UTF-8
+    /// no private key in the text, which is then named for what it holds; encrypted; not RSA; under 2048 or over 8192
+    /// bits; a public exponent that is even, under 65537 or over 64 bits; halves that do not match; a key id that is
+    /// not UTF-8
     static result<signing_key, setup_error> from_pem(std::string_view pem, std::string_view key_id = {}) {
         auto key = detail::rsa_key::from_pem(pem, nullptr);
         if (key) return checked(std::move(key), key_id);

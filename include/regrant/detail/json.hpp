@@ -270,12 +270,6 @@ inline result<json_value, json_fault> read_json(std::string_view text) {
     return value;
 }
 
-/// As `read_json`, without the reason.
-inline std::optional<json_value> parse_json(std::string_view text) {
-    auto read = read_json(text);
-    return read ? std::optional(*std::move(read)) : std::nullopt;
-}
-
 /// "line 3, column 17", both counted from 1, columns in characters.
 inline std::string json_position(std::string_view text, std::size_t at) {
     const std::string_view before = text.substr(0, at);

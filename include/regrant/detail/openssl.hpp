@@ -264,8 +264,8 @@ public:
     std::string modulus() const { return number(OSSL_PKEY_PARAM_RSA_N); }
     std::string exponent() const { return number(OSSL_PKEY_PARAM_RSA_E); }
     /// Whether the public exponent is odd, at least 65537 and at most 64 bits long. Under the exponent 1 a signature is
-    /// the padded hash itself, so anybody can write one; small ones have been the way into other schemes; a long one makes
-    /// each verification expensive (NIST FIPS 186-5 5.1, 5.4).
+    /// the padded hash itself, so anybody can write one; small ones have been the way into other schemes; a long one
+    /// makes each verification expensive (NIST FIPS 186-5 5.1, 5.4).
     bool has_safe_exponent() const { return is_safe_rsa_exponent(exponent()); }
 
     /// \return the size of the signature in bytes, 0 where OpenSSL fails

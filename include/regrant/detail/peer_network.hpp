@@ -93,8 +93,8 @@ inline std::string ipv4_text(std::uint16_t high, std::uint16_t low) {
 ///
 /// An IPv6 address that stands for an IPv4 address counts as that: IPv4-mapped (RFC 4291 2.5.5.2), translated
 /// (RFC 2765 2.1), of NAT64's well-known prefix (RFC 6052 2.1), 6to4 (RFC 3056 2). Its /64 would be shared by all of
-/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses where
-/// the IPv4 address stands, so such an address counts whole.
+/// IPv4, or would give each IPv4 address 65,536 counts. In NAT64's local-use prefix (RFC 8215) every network chooses
+/// where the IPv4 address stands, so such an address counts whole.
 inline std::string peer_network(std::string_view address) {
     if (address.find(':') == std::string_view::npos) return std::string(address);
     const auto groups = ipv6_groups::parse(address.substr(0, address.find('%')));

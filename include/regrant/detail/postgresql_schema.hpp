@@ -219,7 +219,8 @@ inline result<advance_outcome, outage> read_advanced(const result<libpq_rows, ou
     return rows->changed() == 1 ? advance_outcome::advanced : advance_outcome::refused;
 }
 
-/// What is asked first on a fresh connection, and, unless each transaction may get another session, set for all that follow.
+/// What is asked first on a fresh connection, and, unless each transaction may get another session, set for all that
+/// follow.
 inline std::string postgresql_session(const postgresql_way& way) {
     const std::string timeout = std::to_string(way.timeout.count());
     std::string sql =

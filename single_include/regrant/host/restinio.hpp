@@ -104,8 +104,9 @@ public:
     }
 
 private:
-    /// Whether what arrived is sound. Also sees the header of one that waits end where what has arrived ends. A header that is split amid `Expect` is
-    /// overlooked: that client sends its body when it tires of waiting, as if we had been silent still.
+    /// Whether what arrived is sound. Also sees the header of one that waits end where what has arrived ends. A header
+    /// that is split amid `Expect` is overlooked: that client sends its body when it tires of waiting, as if we had
+    /// been silent still.
     bool read(std::string_view arrived) noexcept {
         constexpr std::string_view header = "expect:"; // there is no other expectation (RFC 9110 10.1.1)
         owes_answer_ = owes_answer_ || !arrived.empty();

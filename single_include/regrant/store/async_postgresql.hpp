@@ -640,7 +640,8 @@ inline result<advance_outcome, outage> read_advanced(const result<libpq_rows, ou
     return rows->changed() == 1 ? advance_outcome::advanced : advance_outcome::refused;
 }
 
-/// What is asked first on a fresh connection, and, unless each transaction may get another session, set for all that follow.
+/// What is asked first on a fresh connection, and, unless each transaction may get another session, set for all that
+/// follow.
 inline std::string postgresql_session(const postgresql_way& way) {
     const std::string timeout = std::to_string(way.timeout.count());
     std::string sql =
@@ -1274,8 +1275,8 @@ struct postgresql_settings {
     /// How many connections this store opens at most, between 1 and 1000. The server's `max_connections` is shared
     /// by all who use it.
     std::size_t connections = 16;
-    /// With `transactions` nothing is prepared and nothing is set for a session. Statements are then planned at each call,
-    /// and a call that was given up ends on the server when it gets the lock it waits for, or after `timeout`.
+    /// With `transactions` nothing is prepared and nothing is set for a session. Statements are then planned at each
+    /// call, and a call that was given up ends on the server when it gets the lock it waits for, or after `timeout`.
     postgresql_pooling pooling = postgresql_pooling::sessions;
 };
 
@@ -1288,8 +1289,8 @@ struct postgresql_settings {
 /// The connection string is libpq's, with all its options: TLS by `sslmode=verify-full sslrootcert=...`, several
 /// hosts, a password file. The tables `regrant_family` (one row per login) and `regrant_schema` are made in the first
 /// schema of the role's `search_path`, which `ALTER ROLE app SET search_path = regrant` chooses (poolers refuse it among
-/// the `options` of a connection string); several servers may start at once. A role that may not create them is enough where
-/// they are there: it needs SELECT on both; INSERT, UPDATE, DELETE on the first.
+/// the `options` of a connection string); several servers may start at once. A role that may not create them is enough
+/// where they are there: it needs SELECT on both; INSERT, UPDATE, DELETE on the first.
 ///
 /// What it promises, by what happens:
 /// - A killed server process of yours loses nothing that was answered. What was not answered may have happened or
@@ -1312,10 +1313,10 @@ struct postgresql_settings {
 /// The store talks to a primary alone, since `find` must see every earlier write: a standby is refused when a
 /// connection is opened, and of several hosts the primary is found; one that cannot be reached costs its share of the
 /// timeout, one that takes the connection and hangs all of it. A pooler in between pools sessions, or is named in
-/// `postgresql_settings::pooling`; `open` refuses one that pools transactions otherwise. After a failed call its connection is closed. What it leaves behind on a server that waits for a
-/// standby is cancelled when the next connection is opened. While no connection can be had, calls fail at once,
-/// and one in at most a second tries. libpq looks host names up without a deadline: give `hostaddr`, or a resolver
-/// that is quick to give up.
+/// `postgresql_settings::pooling`; `open` refuses one that pools transactions otherwise. After a failed call its
+/// connection is closed. What it leaves behind on a server that waits for a standby is cancelled when the next
+/// connection is opened. While no connection can be had, calls fail at once, and one in at most a second tries. libpq
+/// looks host names up without a deadline: give `hostaddr`, or a resolver that is quick to give up.
 ///
 /// Sharding: every call but the subject's own and `reap` touches one row, found by its key, and keys are evenly spread
 /// hashes. So with several databases let a store of yours pick one by the first bytes of the key, and ask all of them
