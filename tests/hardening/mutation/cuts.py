@@ -249,7 +249,7 @@ class Header:
                     tokens[first - 1].text == ":" and tokens[at + 3].text == ":"):
                 self.wrap("another enumerator", first, at + 2, "::mutants::other({}, ", ")")
         elif token.kind == "mark" and token.text in INFIX and token.spaced and before != "operator" and token.pair == -1:
-            if before in (",", "(", "return", "=", "{") or after in (")", ",", "..."):
+            if before in (",", "(", "return", "=", "{", "...") or after in (")", ",", "...", "noexcept"):
                 return
             if token.text in ("*", "&") and self.is_declarator(at):
                 return
@@ -308,7 +308,7 @@ class Header:
                     continue
             splits = [at for at in self.top_level(first, last)
                       if tokens[at].text in ("&&", "||") and tokens[at].spaced and not tokens[at].constant and
-                      tokens[at + 1].text not in ("noexcept", "{", ";", "=", "const", "requires")]
+                      tokens[at + 1].text not in ("...", "noexcept", "{", ";", "=", "const", "requires")]
             for word, neutral in (("||", "false"), ("&&", "true")):
                 for low, high in self.pieces(first, last, splits, word):
                     before, after = (("(!::mutants::on({}) && (", "))") if word == "||" else ("(::mutants::on({}) || (", "))"))
@@ -404,11 +404,13 @@ class Header:
             return all(tokens[at].kind == "word" or tokens[at].text in ("++", "--", ".", "->", "(", "[") for at in top)
         equals = [at for at in top if tokens[at].text in ASSIGNMENTS]
         chain = [at for at in top if not equals or at < equals[0]]
+        if any(tokens[at].text.startswith("explain_") for at in chain):
+            return False  # static_asserts, for the compiler alone
         start = 0
         while start < len(chain) and tokens[chain[start]].text == "*":
             start += 1
         if start == len(chain) or tokens[chain[start]].kind != "word" or tokens[chain[start]].text in (
-                "return", "co_return", "throw", "delete", "using", "goto", "case", "typename", "new", "static_assert", "if",
+                "else", "return", "co_return", "throw", "delete", "using", "goto", "case", "typename", "new", "static_assert", "if",
                 "for", "while", "switch", "do"):
             return False
         words = 0
