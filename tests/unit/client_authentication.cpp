@@ -278,12 +278,15 @@ TEST_CASE("only live secrets are compared, two at a time while a client rolls ov
         {"expired a millisecond ago", {{hash_of(1), now - 1ms}, {hash_of(2)}}, {2}},
         {"the second expired", {{hash_of(1)}, {hash_of(2), now}}, {1}},
         {"both expired", {{hash_of(1), now}, {hash_of(2), now}}, {}},
+        // Of a registry that has more than two the first two count.
+        {"three", {{hash_of(1)}, {hash_of(2)}, {hash_of(3)}}, {1, 2}},
+        {"three, one of them expired", {{hash_of(3), now}, {hash_of(1)}, {hash_of(2)}}, {1, 2}},
     };
     for (const row& each : rows) {
         INFO(each.what);
         const auto step = proving(request, registered(by_post, each.secrets));
         const secret_check check = step.ask();
-        for (const std::uint8_t mark : {std::uint8_t{1}, std::uint8_t{2}}) {
+        for (const std::uint8_t mark : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
             bool is_compared = false;
             for (const secret_hash& stored : check.stored) is_compared |= same(stored, hash_of(mark));
             bool is_live = false;

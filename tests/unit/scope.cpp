@@ -78,7 +78,8 @@ TEST_CASE("scope words are whole and case-sensitive, in any order (R59, 6749 3.3
     CHECK(granted->holds_all_of(*scope::parse("profile openid")));
     CHECK(granted->holds_all_of(*granted));
     CHECK(granted->holds_all_of(scope()));
-    CHECK_FALSE(granted->holds_all_of(*scope::parse("openid phone")));
+    for (const std::string_view wider : {"phone", "openid phone", "phone openid", "openid phone email"})
+        CHECK_FALSE(granted->holds_all_of(*scope::parse(wider)));
     CHECK_FALSE(scope().holds_all_of(*granted));
 }
 

@@ -267,7 +267,7 @@ TEST_CASE("a text that is no usable private key is named for what it holds (R97,
     };
     struct {
         std::string text;
-        std::string_view words;
+        std::string words;
     } const rows[] = {
         {"", "the text is empty"},
         {" \r\n", "the text is empty"},
@@ -281,8 +281,12 @@ TEST_CASE("a text that is no usable private key is named for what it holds (R97,
         {"-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----\n", "damaged"},
         {"PuTTY-User-Key-File-3: ssh-rsa\n", "PuTTY"},
         {"ssh-rsa AAAAB3NzaC1yc2E= me@here", "public key of SSH"},
+        {" \n\t\rssh-ed25519 AAAA me@here", "public key of SSH"},
+        {"ecdsa-sha2-nistp256 AAAA me@here", "public key of SSH"},
         {R"({"kty":"RSA"})", "JWK"},
         {std::string("\xFF\xFE-\0", 4), "UTF-16"},
+        {std::string("\xFE\xFF\0-", 4), "UTF-16"},
+        {"-----BEGIN " + std::string(64, 'A') + "B-----\n", "found " + std::string(64, 'A') + "; expected"},
         {pkcs8_der(key.get()), "DER"},
         {"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "no -----BEGIN line"},
         {pkcs8_pem(key.get(), "right"), "encrypted, and no passphrase was given"},

@@ -21,7 +21,8 @@ INFIX = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
 INSTEAD = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "+": "-", "-": "+", "*": "/", "/": "*",
            "%": "*", "&": "|", "|": "&", "^": "|", "<<": ">>", ">>": "<<"}
 ASSIGNMENTS = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
-COMPILE_TIME = {"static_assert", "decltype", "noexcept", "sizeof", "alignas", "alignof", "explicit", "asm"}
+# How much room is reserved changes no result.
+UNSEEN = {"static_assert", "decltype", "noexcept", "sizeof", "alignas", "alignof", "explicit", "asm", "reserve"}
 OPENING, CLOSING = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 
 
@@ -118,7 +119,7 @@ class Header:
                 constant(at, token.pair)
             elif token.kind != "word":
                 continue
-            elif token.text in COMPILE_TIME and following.text == "(":
+            elif token.text in UNSEEN and following.text == "(":
                 constant(at, following.pair)
             elif token.text == "requires":
                 last = following.pair if following.text in ("(", "{") else at
@@ -314,7 +315,7 @@ class Header:
                     before, after = (("(!::mutants::on({}) && (", "))") if word == "||" else ("(::mutants::on({}) || (", "))"))
                     self.wrap(neutral, low, high, before, after)
         for at, token in enumerate(tokens):
-            if token.text == "!" and not token.constant and tokens[at + 1].text not in ("=",):
+            if token.text == "!" and not token.constant:
                 last = self.end_of_unary(at + 1)
                 if last > at:
                     self.wrap("without !", at, last, "(::mutants::on({}) != ", ")")
@@ -404,8 +405,8 @@ class Header:
             return all(tokens[at].kind == "word" or tokens[at].text in ("++", "--", ".", "->", "(", "[") for at in top)
         equals = [at for at in top if tokens[at].text in ASSIGNMENTS]
         chain = [at for at in top if not equals or at < equals[0]]
-        if any(tokens[at].text.startswith("explain_") for at in chain):
-            return False  # static_asserts, for the compiler alone
+        if any(tokens[at].text.startswith("explain_") or tokens[at].text == "reserve" for at in chain):
+            return False  # static_asserts, which are for the compiler alone; room that would be found later
         start = 0
         while start < len(chain) and tokens[chain[start]].text == "*":
             start += 1
