@@ -190,6 +190,43 @@ TEST_CASE("a client that succeeds from any number of addresses makes nobody forg
     CHECK(kept == known);
 }
 
+TEST_CASE("in a full set of known addresses the client that holds most forgets its oldest (R26)") {
+    // Eight buckets are one set, so every address competes with every other.
+    throttle_settings settings = small;
+    settings.buckets = 8;
+    token_bucket_throttle one = made(settings);
+    const auto learn = [&](std::string_view client, unsigned from, unsigned number, instant at = now) {
+        for (unsigned i = 0; i != number; ++i)
+            REQUIRE(one.settle({client, address(from + i), at + std::chrono::milliseconds(i)}, attempt_outcome::succeeded));
+    };
+    // A known address has a limit of its own, by which it shows.
+    const auto known = [&](std::string_view client, unsigned from, unsigned number, instant at = now + 1s) {
+        std::string marks;
+        for (unsigned i = 0; i != number; ++i) {
+            token_bucket_throttle copy = one; // shares the counts
+            for (int k = 0; k != 3; ++k) REQUIRE(copy.settle({client, address(from + i), at}, attempt_outcome::failed));
+            marks += wait_of(copy, client, address(from + i), at) == 30 ? '1' : '0';
+        }
+        return marks;
+    };
+    SUBCASE("until both have as many") {
+        learn("a", 0, 8);
+        learn("b", 100, 12);
+        CHECK(known("a", 0, 8) == "00001111");
+        CHECK(known("b", 100, 12) == "000000001111");
+    }
+    SUBCASE("but one whose time is over goes first") {
+        learn("old", 0, 1, now - std::chrono::hours(24));
+        learn("b", 100, 8);
+        CHECK(known("b", 100, 8) == "11111111");
+    }
+    SUBCASE("and one whose time has a millisecond left does not") {
+        learn("old", 0, 1, now - std::chrono::hours(24) + 9ms);
+        learn("b", 100, 8);
+        CHECK(known("b", 100, 8) == "01111111");
+    }
+}
+
 TEST_CASE("a clock set back makes nobody wait for ever, and a wait is never longer than the longest (R26)") {
     token_bucket_throttle one = made();
     CHECK(failures(one, "web", "192.0.2.1", now + 24h) == 4);
@@ -285,6 +322,19 @@ TEST_CASE("eight threads together get the burst, and at most one more each that 
     }
 }
 
+TEST_CASE("the throttle's defaults are those that its settings document (R26)") {
+    const throttle_settings usual;
+    CHECK(usual.per_client.burst == 100);
+    CHECK(usual.per_client.refill == 1s);
+    CHECK(usual.per_address.burst == 20);
+    CHECK(usual.per_address.refill == 6s);
+    CHECK(usual.per_known_address.burst == 20);
+    CHECK(usual.per_known_address.refill == 6s);
+    CHECK(usual.known_for == std::chrono::days(30));
+    CHECK(usual.longest_wait == 15min);
+    CHECK(usual.buckets == 8192);
+}
+
 TEST_CASE("settings that make no sense are refused when the throttle is made (R26)") {
     const auto is_refused = [](auto spoil) {
         throttle_settings settings;
@@ -293,6 +343,17 @@ TEST_CASE("settings that make no sense are refused when the throttle is made (R2
         return !throttle && !throttle.error().message.empty();
     };
     CHECK_FALSE(is_refused([](throttle_settings&) {}));
+    for (const auto at_its_bound : {+[](throttle_settings& s) { s.per_client.burst = 1; },
+                                    +[](throttle_settings& s) { s.per_address.refill = 1ms; },
+                                    +[](throttle_settings& s) { s.per_known_address.refill = 24h; },
+                                    +[](throttle_settings& s) { s.buckets = 1; },
+                                    +[](throttle_settings& s) { s.longest_wait = 1s; },
+                                    +[](throttle_settings& s) { s.longest_wait = 24h; },
+                                    +[](throttle_settings& s) { s.known_for = 1h; },
+                                    +[](throttle_settings& s) {
+                                        s.known_for = std::chrono::floor<std::chrono::hours>(std::chrono::years(10));
+                                    }})
+        CHECK_FALSE(is_refused(at_its_bound));
     CHECK(is_refused([](throttle_settings& s) { s.per_client.burst = 0; }));
     CHECK(is_refused([](throttle_settings& s) { s.per_address.refill = 0ms; }));
     CHECK(is_refused([](throttle_settings& s) { s.per_known_address.refill = 25h; }));

@@ -931,6 +931,24 @@ TEST_CASE("a throttled client gets 429 and when to come again, though its secret
     CHECK(is_good(s.refresh(token)));
 }
 
+TEST_CASE("the throttle is told the client's address, not that of a trusted proxy (R26, R246)") {
+    endpoint_settings settings;
+    settings.proxies = *trusted_proxies::parse("192.0.2.7");
+    server s(settings);
+    const auto peer_of = [&](std::string_view proxy) {
+        http_request request = post(refresh_form("t", as_web), {{"X-Forwarded-For", "198.51.100.1"}});
+        request.peer = proxy;
+        s.hooks.attempts.clear();
+        (void)s.send(std::move(request));
+        REQUIRE_FALSE(s.hooks.attempts.empty());
+        const std::string& told = s.hooks.attempts.front();
+        const std::size_t end = told.rfind(' ');
+        return told.substr(told.rfind(' ', end - 1) + 1, end - told.rfind(' ', end - 1) - 1);
+    };
+    CHECK(peer_of("192.0.2.7") == "198.51.100.1");
+    CHECK(peer_of("192.0.2.8") == "192.0.2.8");
+}
+
 TEST_CASE("failed authentications are told to the throttle, good ones as good, public ones not at all (R20, R25, R26)") {
     server s;
     const std::string token = s.log_in();
@@ -1512,6 +1530,12 @@ TEST_CASE("a login with a client that nobody registered is refused (R20)") {
     const auto refused = s.endpoint.issue({"who", "alice", "openid"}, now);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == errc::invalid_client);
+    CHECK(s.last_reason() == "client_unknown");
+    s.fail("lookup", trouble::outage);
+    const auto unavailable = s.endpoint.issue({"TENANT_CLIENT_ID", "alice", "openid"}, now);
+    REQUIRE_FALSE(unavailable);
+    CHECK(unavailable.error().status() == service_unavailable);
+    CHECK(s.last_reason() == "registry_unavailable");
 }
 
 TEST_CASE("a row that its store forgot to move is healed, one that it lost is not made again (R53)") {

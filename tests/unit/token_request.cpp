@@ -87,7 +87,10 @@ TEST_CASE("the media type is the form's in any case, in UTF-8 if it names a char
     for (const std::string_view type :
          {"", "application/json", "multipart/form-data", "text/plain", "application/x-www-form-urlencodedx",
           "application/x-www-form-urlencode", "x-www-form-urlencoded", "*/*",
-          "application/x-www-form-urlencoded;charset=",
+          "application/x-www-form-urlencoded;charset=", "text/x-www-form-urlencoded",
+          "application:x-www-form-urlencoded", "application x-www-form-urlencoded",
+          "application/x-www-form-urlencoded;charset:utf-8", "application/x-www-form-urlencoded;charset",
+          "application/x-www-form-urlencoded;=utf-8", R"(application/x-www-form-urlencoded; charset="utf-8)",
           "application/x-www-form-urlencoded, application/json", "application / x-www-form-urlencoded",
           R"(application/x-www-form-urlencoded; boundary="x;charset=utf-8)",
           R"(application/x-www-form-urlencoded; boundary="x\)", "application/x-www-form-urlencoded; =x",
@@ -103,6 +106,8 @@ TEST_CASE("a form may name another charset where it is ASCII, for that means the
           "application/x-www-form-urlencoded;charset=latin1;charset=utf-8",
           R"(application/x-www-form-urlencoded; charset="utf-")", "application/x-www-form-urlencoded; charset=\"\"",
           R"(application/x-www-form-urlencoded; charset="utf-7")",
+          R"(application/x-www-form-urlencoded; charset="xutf-8")",
+          R"(application/x-www-form-urlencoded; charset="utxf-8")",
           R"(application/x-www-form-urlencoded; charset="utf-8x")"}) {
         CAPTURE(type);
         CHECK(regrant::form_charset_of(type) == regrant::form_charset::other);

@@ -22,6 +22,7 @@ struct listener : doctest::IReporter {
 
     explicit listener(const doctest::ContextOptions&) {
         if (const char* name = std::getenv("REGRANT_CASES")) file.open(name);
+        unsetenv("REGRANT_CASES"); // a test may start its program again
     }
     void test_case_start(const doctest::TestCaseData& data) override {
         running = &data;
