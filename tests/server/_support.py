@@ -16,6 +16,8 @@ import urllib.parse
 
 BINARY = os.environ.get("REGRANT_SERVER") or sys.exit("REGRANT_SERVER must name the server's binary")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# Seconds after which something did not finish. Nothing else may be concluded from it: the machine may be busy.
+LONG = 300
 TENANT = {"client_id": "TENANT_CLIENT_ID", "client_secret": "TENANT_CLIENT_SECRET"}
 
 _passed, _failed = 0, 0
@@ -55,7 +57,7 @@ def new_folder():
     return folder.name
 
 
-def run(*options, folder=None, timeout=120):
+def run(*options, folder=None, timeout=LONG):
     """Runs the server where it should stop by itself: (exit status, stdout, stderr)."""
     done = subprocess.run([BINARY, *options], cwd=folder or new_folder(), capture_output=True, text=True,
                           timeout=timeout)
@@ -124,7 +126,7 @@ class Server:
     def kill(self):
         self.end(signal.SIGKILL)
 
-    def end(self, by=signal.SIGTERM, timeout=120):
+    def end(self, by=signal.SIGTERM, timeout=LONG):
         """Sends a signal and waits. Returns the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(by)
@@ -133,7 +135,7 @@ class Server:
         _running.discard(self.process)
         return status
 
-    def request(self, method, path, body=None, headers=None, timeout=120):
+    def request(self, method, path, body=None, headers=None, timeout=LONG):
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
             connection.request(method, path, body, headers or {})
             reply = connection.getresponse()
@@ -154,10 +156,10 @@ class Server:
         return self.post("/oauth2/token", {"grant_type": "refresh_token", "refresh_token": token, **client, **more},
                          headers)
 
-    def connect(self, timeout=120):
+    def connect(self, timeout=LONG):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
-    def raw(self, text, timeout=120):
+    def raw(self, text, timeout=LONG):
         """Sends bytes as they are; returns the first answer, and what came behind it before the server hung up or a
         moment passed."""
         with self.connect(timeout) as line:
@@ -191,8 +193,8 @@ def read_reply(line, has_body=True):
     return reply
 
 
-def until(condition, seconds=10):
-    """Waits for something to become true."""
+def until(condition, seconds=LONG):
+    """Waits for something to become true. False: it did not finish."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 
-from _support import Server, check, finish, new_folder
+from _support import LONG, Server, check, finish, new_folder, until
 
 CLIENTS, ROUNDS = 8, 10
 STORE = "sqlite:regrant.db"
@@ -39,7 +39,7 @@ class Client(threading.Thread):
 
 def killed_amid_refreshes():
     folder = new_folder()
-    start = lambda: Server("--retry-window", "30", folder=folder, store=STORE)
+    start = lambda: Server("--retry-window", "3600", folder=folder, store=STORE)
     server = start()
     tokens = [server.login(sub=f"user{number}") for number in range(CLIENTS)]
     dead = server.login(sub="mallory")
@@ -53,7 +53,10 @@ def killed_amid_refreshes():
         clients = [Client(server, token, f"user{number}") for number, token in enumerate(tokens)]
         for client in clients:
             client.start()
-        time.sleep(random.uniform(0.2, 0.5))
+        # At a moment that nobody chose, but amid answers: each round is to have some.
+        enough = random.randint(CLIENTS, 12 * CLIENTS)
+        check_finished(until(lambda: sum(client.answers for client in clients) >= enough
+                             or any(client.refused for client in clients)), f"round {round_}")
         leaver = clients[round_ % CLIENTS] if round_ % 2 else None
         if leaver:  # answered at the last moment, and yet it must last
             logged_out = logged_out and server.post("/demo/logout", {"sub": leaver.sub}).status == 204
@@ -77,7 +80,7 @@ def killed_amid_refreshes():
                 refused.append(reply)
             tokens.append(reply.json["refresh_token"] if good else client.token)
     check(f"after {ROUNDS} kills amid {answers} refreshes, {lost} answers lost, every client goes on with its newest token "
-          "or the one before (R47, R48, R51)", not refused and answers > ROUNDS, refused)
+          "or the one before (R47, R48, R51)", not refused and answers >= ROUNDS * CLIENTS, refused)
     check("who was logged out stays out (R50)",
           logged_out and all(server.refresh(token).is_error(400, "invalid_grant") for token in [dead, *last]))
     check("and so does a family that was replayed (R38)",
@@ -87,6 +90,11 @@ def killed_amid_refreshes():
     check("no key was left half made", not [name for name in os.listdir(folder) if name.startswith("regrant-")
                                             and name not in ("regrant-signing.pem", "regrant-token.key")])
     check("it still ends in peace", server.end() == 0)
+
+
+def check_finished(finished, what):
+    if not finished:
+        check(what, False, f"it did not finish in {LONG} s")
 
 
 def generation(token):
@@ -107,6 +115,15 @@ def generations(folder):
 
 
 def locked():
+    # A machine that is so busy that nothing is answered while the store is locked shows nothing: then once more.
+    for _ in range(5):
+        if locked_once():
+            return
+    check("while the store is locked, what needs no write is answered", False, "not once in five times")
+
+
+def locked_once():
+    """Whether something was answered while the three that need the store waited."""
     with Server(store=STORE) as server:
         token = server.login()
         answers = {}
@@ -123,12 +140,17 @@ def locked():
                   threading.Thread(target=ask, args=("logout", lambda: server.post("/demo/logout", {"sub": "bob"})))]
         for each in asking:
             each.start()
-        time.sleep(0.3)
-        reply = server.refresh("x")
-        check("while the store is locked, what needs no write is answered",
-              reply.is_error(400, "invalid_grant") and not answers, reply, answers)
+        seen = []
+        while not answers:
+            reply = server.refresh("x")
+            if not answers:
+                seen.append(reply)
         for each in asking:
             each.join()
+        if not seen:
+            return False
+        check("while the store is locked, what needs no write is answered",
+              all(reply.is_error(400, "invalid_grant") for reply in seen), seen[:3], answers)
         reply, taken = answers["refresh"]
         check("a locked store gives 503 with Retry-After (R51)",
               reply.is_error(503, "temporarily_unavailable") and reply.header("Retry-After").isdigit(), reply)
@@ -141,6 +163,7 @@ def locked():
         check("afterwards the same token works (R51)", server.refresh(token).status == 200)
         with open(server.log, encoding="utf-8") as log:
             check("the operator is told why", "warning: answered 503, store_unavailable" in log.read())
+    return True
 
 
 # The second one only waits, so both can go at once.

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 
-from _support import FORM, TENANT, Server, check, finish, new_folder, read_reply, until
+from _support import FORM, LONG, TENANT, Server, check, finish, new_folder, read_reply, until
 
 MEMBERS = ["access_token", "refresh_token", "scope", "id_token", "token_type", "expires_in"]
 CLIENTS = [
@@ -57,9 +57,11 @@ def the_api_page(server):
     login = server.post("/demo/login", {"client_id": "TENANT_CLIENT_ID", "sub": "alice", "scope": "openid"}).json
     token = login["refresh_token"]
     body = form_of(token)
+    before = int(time.time())
     reply, rest = server.raw(b"POST /oauth2/token HTTP/1.1\r\nHost: sample.portal.tencentciam.com\r\n"
                              b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(body)
                              + body)
+    after = time.time()
     answer = reply.json
     check("the API page's request gets 200 and its content type (R65, R73)",
           reply.status == 200 and reply.header("Content-Type") == "application/json;charset=UTF-8", reply)
@@ -83,7 +85,7 @@ def the_api_page(server):
     original = part(login["id_token"], 1)
     check("the id_token's iss, sub, aud and azp are those of the login, its iat is now (R78-R81, R83, OIDC 12.2)",
           all(identity[name] == original[name] for name in ("iss", "sub", "aud", "azp"))
-          and abs(identity["iat"] - time.time()) < 5, original, identity)
+          and before <= identity["iat"] <= after, original, identity)
     check("each token has a jti of its own, and nbf is not after iat (R104)", access["nbf"] <= access["iat"]
           and len({access["jti"], identity["jti"], original["jti"], part(login["access_token"], 1)["jti"]}) == 4)
     reply, _ = server.raw(request("MOCK_REFRESH_TOKEN"))
@@ -396,13 +398,21 @@ def connections(server):
         check("a connection is used again after errors",
               statuses == [400, 400, 200, 400, 200] and line.sock is first, statuses)
 
-    held = [server.connect() for _ in range(60)]
-    for number, line in enumerate(held):  # half of them silent, half of them stuck amid a request
-        if number % 2:
-            line.sendall(request("x")[:50 + number])
-    statuses = [server.refresh(server.login()).status for _ in range(5)]
-    # They are open still: nobody had to wait for one of them to be closed.
-    still = [is_silent(line) for line in held]
+    # On a busy machine all may be cut off before others have been answered, which shows nothing: then once more.
+    for _ in range(5):
+        held = [server.connect() for _ in range(60)]
+        for number, line in enumerate(held):  # half of them silent, half of them stuck amid a request
+            if number % 2:
+                line.sendall(request("x")[:50 + number])
+        statuses = []
+        for _ in range(5):
+            statuses.append(server.refresh(server.login()).status)
+            # They are open still: nobody had to wait for one of them to be closed.
+            still = [is_silent(line) for line in held]
+            if statuses[-1] != 200 or not any(still):
+                break
+        if statuses == [200] * 5 and any(still) or statuses[-1] != 200:
+            break
     check("60 silent and half-sent connections keep nobody waiting", statuses == [200] * 5 and any(still), statuses)
     token = server.login()
     cut = server.connect()
@@ -410,7 +420,7 @@ def connections(server):
                      f"Content-Length: {len(form_of(token)) + 1}") + form_of(token))
     open_still = 0
     for line in held:
-        line.settimeout(60)
+        line.settimeout(LONG)
         try:
             while line.recv(65536):
                 pass
@@ -419,7 +429,7 @@ def connections(server):
         except OSError:
             pass
         line.close()
-    check("and are closed after a while", open_still == 0, f"{open_still} did not finish in 60 s")
+    check("and are closed after a while", open_still == 0, f"{open_still} did not finish in {LONG} s")
     reply = read_reply(cut)
     cut.close()
     check("a body that lacks its last byte is none, whatever the rest says", reply.is_error(400), reply)
@@ -438,37 +448,38 @@ def is_silent(line):
     return False
 
 
+def is_refused(server):
+    try:
+        server.connect(1).close()
+    except OSError:
+        return True
+    return False
+
+
 def stopping():
     with Server() as server:
         token = server.login()
-        text = request(token)
         with server.connect() as line, server.connect() as second:
-            line.sendall(text[:-20])
-            second.sendall(request("x")[:-20])
-            time.sleep(0.2)
+            for each, text in ((line, request(token, "Expect: 100-continue")), (second, request("x", "Expect: 100-continue"))):
+                each.sendall(text[:-20])
+                read_reply(each, has_body=False)  # `100 Continue`: it has the head
             server.process.terminate()
-            time.sleep(0.5)
-            check("SIGTERM does not end it while a request is open", server.process.poll() is None)
-            refused = False
-            try:
-                server.connect(1).close()
-            except OSError:
-                refused = True
-            check("but new connections are refused", refused)
-            line.sendall(text[-20:])
+            check("after SIGTERM new connections are refused", until(lambda: is_refused(server)))
+            check("but it does not end while a request is open", server.process.poll() is None)
+            line.sendall(request(token)[-20:])
             second.sendall(request("x")[-20:])
             reply = read_reply(line)
             check("the open request is answered", reply.status == 200 and list(reply.json)[:1] == ["access_token"], reply)
             check("and so is one that fails", read_reply(second).is_error(400, "invalid_grant"))
-        check("then it ends with status 0", server.end(timeout=60) == 0)
+        check("then it ends with status 0", server.end() == 0)
         check("and has nothing to say about it", os.path.getsize(server.log) == 0)
     with Server("--threads", "1") as server:
-        check("without open requests it ends", server.end(timeout=60) == 0)
+        check("without open requests it ends", server.end() == 0)
     with Server() as server, server.connect() as line:
         line.sendall(b"POST /oauth2/token HTTP/1.1\r\n")
         server.process.terminate()
         check("a half-open connection does not hold it",
-              until(lambda: server.process.poll() is not None, 60) and server.end() == 0)
+              until(lambda: server.process.poll() is not None) and server.end() == 0)
 
 
 def main():

@@ -44,9 +44,11 @@ postgresql_settings patient(std::chrono::milliseconds timeout, std::size_t conne
     return {postgresql_synchronous::full, timeout, connections};
 }
 
-async_postgresql_store opened(asio::any_io_executor executor, const std::string& at,
-                              postgresql_settings settings = {}) {
-    auto store = async_postgresql_store::open(std::move(executor), at, settings);
+async_postgresql_store opened(const asio::any_io_executor& executor, const std::string& at,
+                              postgresql_settings settings = patient(unhurried)) {
+    auto store = async_postgresql_store::open(executor, at, settings);
+    for (int late = 0; late != 20 && !store && is_late(store.error()); ++late)
+        store = async_postgresql_store::open(executor, at, settings);
     INFO((store ? std::string() : store.error().message));
     REQUIRE(store.has_value());
     return *std::move(store);
@@ -165,14 +167,14 @@ TEST_CASE("a server killed amid an awaited load loses nothing that was answered,
     stage at(store);
     struct {
         bool enough = false;
-        unsigned answered = 0, outages = 0, refused = 0;
+        unsigned refused = 0;
         std::chrono::milliseconds slowest{0};
         std::vector<std::string> tokens, ended;
     } seen; // touched by the context's one thread until all is over
-    std::atomic<unsigned> answered{0};
+    std::atomic<unsigned> answered{0}, outages{0}, revoked{0};
     const auto login = [&](int number) -> asio::awaitable<bool> {
         auto begun = co_await at.endpoint.issue({"spa", "alice", "profile"});
-        if (!begun) co_return false;
+        while (!begun) begun = co_await at.endpoint.issue({"spa", "alice", "profile"}); // it may be late
         std::string token(begun->refresh_token.reveal());
         for (int turn = 0; !seen.enough; ++turn) {
             const auto asked = std::chrono::steady_clock::now();
@@ -181,10 +183,9 @@ TEST_CASE("a server killed amid an awaited load loses nothing that was answered,
             seen.slowest = std::max(seen.slowest, took);
             if (reply.status == http_status::ok) {
                 token = token_in(reply);
-                ++seen.answered;
                 ++answered;
             } else if (reply.status == http_status::service_unavailable) {
-                ++seen.outages;
+                ++outages;
                 asio::steady_timer rest(co_await asio::this_coro::executor, 10ms);
                 co_await rest.async_wait(asio::use_awaitable);
             } else ++seen.refused;
@@ -192,7 +193,9 @@ TEST_CASE("a server killed amid an awaited load loses nothing that was answered,
             auto other = co_await at.endpoint.issue({"spa", "bob", "profile"});
             if (!other) continue;
             const auto gone = co_await at.endpoint.revoke(other->refresh_token.reveal());
-            if (gone) seen.ended.emplace_back(other->refresh_token.reveal());
+            if (!gone) continue;
+            seen.ended.emplace_back(other->refresh_token.reveal());
+            ++revoked;
         }
         seen.tokens.push_back(token);
         co_return true;
@@ -200,9 +203,11 @@ TEST_CASE("a server killed amid an awaited load loses nothing that was answered,
     std::vector<std::future<bool>> all;
     for (int i = 0; i != 24; ++i) all.push_back(asio::co_spawn(context.executor(), login(i), asio::use_future));
     for (int kills = 0; kills != 3; ++kills) {
-        std::this_thread::sleep_for(400ms);
+        const unsigned answered_before = answered, revoked_before = revoked;
+        CHECK(eventually([&] { return answered > answered_before + 100 && revoked > revoked_before; }));
         control("kill");
-        std::this_thread::sleep_for(200ms);
+        const unsigned outages_before = outages;
+        CHECK(eventually([&] { return outages > outages_before; }));
         control("start");
     }
     const unsigned by_then = answered;
@@ -210,17 +215,15 @@ TEST_CASE("a server killed amid an awaited load loses nothing that was answered,
     asio::post(context.executor(), [&] { seen.enough = true; });
     for (auto& each : all) CHECK(each.get());
 
-    MESSAGE(seen.answered << " refreshed, " << seen.outages << " times 503, " << seen.ended.size()
+    MESSAGE(answered.load() << " refreshed, " << outages.load() << " times 503, " << seen.ended.size()
                           << " revoked, the slowest answer " << seen.slowest.count() << " ms");
     CHECK(seen.refused == 0);
-    CHECK(seen.outages > 0);
     CHECK(seen.slowest < 2 * timeout + busy); // a refresh is two calls
     CHECK(at.hooks.healed == 0);
     CHECK(at.hooks.revoked == 0);
     for (const std::string& token : seen.tokens)
         CHECK(status_in_the_end([&] { return context.wait(at.endpoint.respond(refreshing(token))); }) ==
               http_status::ok);
-    CHECK(seen.ended.size() > 0);
     for (const std::string& token : seen.ended) {
         CHECK(status_in_the_end([&] { return context.wait(at.endpoint.respond(refreshing(token))); }) ==
               http_status::bad_request);
@@ -245,9 +248,10 @@ TEST_CASE("while there is no server awaited calls fail at once, and it is found 
 
 TEST_CASE("a server that hangs is an outage at the timeout for all who await it (R51)") {
     running_context context;
-    auto store = opened(context.executor(), fresh_schema(), patient(1s, 4));
+    const std::string schema = fresh_schema();
+    CHECK(is_inserted(postgresql_store::open(schema)->insert(row_of(1))));
+    auto store = opened(context.executor(), schema, patient(1s, 4));
     waited_store waited(store, context);
-    CHECK(is_inserted(waited.insert(row_of(1))));
     control("freeze");
     const row_key key = key_of(1);
     const auto took = time_of([&] {
@@ -270,7 +274,7 @@ TEST_CASE("a server that hangs is an outage at the timeout for all who await it 
 
 TEST_CASE("no more connections than allowed; 200 who await them are served in turn (R51)") {
     running_context context;
-    auto store = opened(context.executor(), fresh_schema(), patient(5s, 3));
+    auto store = opened(context.executor(), fresh_schema(), patient(unhurried, 3));
     const grant row = row_of(1);
     waited_store waited(store, context);
     CHECK(is_inserted(waited.insert(row)));
@@ -296,7 +300,7 @@ TEST_CASE("no more connections than allowed; 200 who await them are served in tu
 
 TEST_CASE("connections that died while idle are replaced before anybody who awaits fails (R51)") {
     running_context context;
-    auto store = opened(context.executor(), fresh_schema(), patient(5s, 4));
+    auto store = opened(context.executor(), fresh_schema(), patient(unhurried, 4));
     waited_store waited(store, context);
     CHECK(is_inserted(waited.insert(row_of(1))));
     for (std::uint32_t i = 0; i != 5; ++i) {
@@ -309,32 +313,40 @@ TEST_CASE("connections that died while idle are replaced before anybody who awai
 TEST_CASE("a lock held by another is waited for until the timeout, without a thread") {
     const std::string schema = fresh_schema();
     running_context context;
-    auto store = opened(context.executor(), schema, patient(2s, 2));
-    waited_store waited(store, context);
-    CHECK(is_inserted(waited.insert(row_of(1))));
-    CHECK(is_inserted(waited.insert(row_of(2))));
     raw_connection raw(schema);
+    {
+        auto patient_store = opened(context.executor(), schema);
+        waited_store waited(patient_store, context);
+        CHECK(is_inserted(waited.insert(row_of(1))));
+        CHECK(is_inserted(waited.insert(row_of(2))));
+    }
     raw.run("BEGIN; SELECT 1 FROM regrant_family WHERE row_key = " + hex_of(key_of(1)) + " FOR UPDATE");
     const row_key locked = key_of(1);
-    auto stuck = asio::co_spawn(
-        context.executor(),
-        [&]() -> asio::awaitable<bool> {
-            const auto moved = co_await store.advance(locked, generation{0}, generation{1}, noon);
-            co_return moved.has_value();
-        },
-        asio::use_future);
-    std::this_thread::sleep_for(50ms);
-    CHECK(waited.find(key_of(2)).has_value());
-    CHECK(stuck.wait_for(0s) == std::future_status::timeout);
-    CHECK_FALSE(stuck.get());
+    CHECK(given_time([&](std::chrono::milliseconds timeout) {
+        auto store = opened(context.executor(), schema, patient(timeout, 2));
+        waited_store waited(store, context);
+        auto stuck = asio::co_spawn(
+            context.executor(),
+            [&]() -> asio::awaitable<bool> {
+                const auto moved = co_await store.advance(locked, generation{0}, generation{1}, noon);
+                co_return moved.has_value();
+            },
+            asio::use_future);
+        const bool is_found = waited.find(key_of(2)).has_value();
+        const bool is_stuck = stuck.wait_for(0s) == std::future_status::timeout;
+        CHECK_FALSE(stuck.get());
+        return is_found && is_stuck;
+    }));
     raw.run("COMMIT");
-    CHECK(eventually([&] { return waited.revoke(key_of(1)).has_value(); }));
+    auto store = opened(context.executor(), schema);
+    waited_store waited(store, context);
+    CHECK(waited.revoke(key_of(1)).has_value());
 }
 
 TEST_CASE("who cancels a call costs the store a connection, and nobody else anything") {
     const std::string schema = fresh_schema();
     running_context context;
-    auto store = opened(context.executor(), schema, patient(5s, 1));
+    auto store = opened(context.executor(), schema, patient(unhurried, 1));
     waited_store waited(store, context);
     CHECK(is_inserted(waited.insert(row_of(1))));
     raw_connection raw(schema);
@@ -357,7 +369,10 @@ TEST_CASE("who cancels a call costs the store a connection, and nobody else anyt
                                asio::bind_cancellation_slot(cancel.slot(), asio::use_future));
     auto queued = asio::co_spawn(context.executor(), revoke,
                                  asio::bind_cancellation_slot(cancel_queued.slot(), asio::use_future));
-    std::this_thread::sleep_for(50ms);
+    {
+        raw_connection watching;
+        CHECK(eventually([&] { return waiting_for_a_lock(watching) == 1; }));
+    }
     asio::post(context.executor(), [&] { cancel_queued.emit(asio::cancellation_type::terminal); });
     CHECK(is_cancelled(queued));
     asio::post(context.executor(), [&] { cancel.emit(asio::cancellation_type::terminal); });
@@ -374,7 +389,7 @@ TEST_CASE("a context may be destroyed with calls in flight, in its queue and bef
     raw.run("BEGIN; SELECT 1 FROM regrant_family FOR UPDATE");
     for (int round = 0; round != 10; ++round) {
         asio::io_context context;
-        auto store = std::make_optional(opened(context.get_executor(), schema, patient(5s, 2)));
+        auto store = std::make_optional(opened(context.get_executor(), schema, patient(unhurried, 2)));
         for (int i = 0; i != 8; ++i)
             asio::co_spawn(
                 context, [&]() -> asio::awaitable<void> { (void)co_await store->revoke(key); }, asio::detached);
@@ -389,7 +404,7 @@ TEST_CASE("a context may be destroyed with calls in flight, in its queue and bef
 
 TEST_CASE("the store's executor may be a pool of threads") {
     asio::thread_pool threads(4);
-    auto store = opened(threads.get_executor(), fresh_schema(), patient(5s, 4));
+    auto store = opened(threads.get_executor(), fresh_schema(), patient(unhurried, 4));
     const grant row = row_of(1);
     CHECK(is_inserted(asio::co_spawn(
                           threads,

@@ -39,8 +39,11 @@ using namespace regrant;
 using namespace scene;
 using namespace std::chrono_literals;
 
-async_redis_store opened(asio::any_io_executor executor, const std::string& url, const redis_settings& settings = {}) {
-    auto store = async_redis_store::open(std::move(executor), url, settings);
+async_redis_store opened(const asio::any_io_executor& executor, const std::string& url,
+                         const redis_settings& settings = {}) {
+    auto store = async_redis_store::open(executor, url, patient(settings));
+    for (int late = 0; late != 20 && !store && is_late(store.error()); ++late)
+        store = async_redis_store::open(executor, url, patient(settings));
     INFO((store ? std::string() : store.error().message));
     REQUIRE(store.has_value());
     return *std::move(store);
@@ -135,14 +138,14 @@ TEST_CASE("killed amid an awaited load, a server forgets no rotation and no revo
     stage at(over.store);
     struct {
         bool enough = false;
-        unsigned outages = 0, refused = 0;
+        unsigned refused = 0;
         std::chrono::milliseconds slowest{0};
         std::vector<std::string> tokens, ended;
     } seen; // touched by the context's one thread until all is over
-    std::atomic<unsigned> answered{0};
+    std::atomic<unsigned> answered{0}, outages{0}, revoked{0};
     const auto login = [&](int number) -> asio::awaitable<bool> {
         auto begun = co_await at.endpoint.issue({"spa", "alice", "profile"});
-        if (!begun) co_return false;
+        while (!begun) begun = co_await at.endpoint.issue({"spa", "alice", "profile"}); // it may be late
         std::string token(begun->refresh_token.reveal());
         for (int turn = 0; !seen.enough; ++turn) {
             const auto asked = clock_type::now();
@@ -153,7 +156,7 @@ TEST_CASE("killed amid an awaited load, a server forgets no rotation and no revo
                 token = token_in(reply);
                 ++answered;
             } else if (reply.status == http_status::service_unavailable) {
-                ++seen.outages;
+                ++outages;
                 asio::steady_timer rest(co_await asio::this_coro::executor, 10ms);
                 co_await rest.async_wait(asio::use_awaitable);
             } else ++seen.refused;
@@ -161,7 +164,9 @@ TEST_CASE("killed amid an awaited load, a server forgets no rotation and no revo
             auto other = co_await at.endpoint.issue({"spa", "bob", "profile"});
             if (!other) continue;
             const auto gone = co_await at.endpoint.revoke(other->refresh_token.reveal());
-            if (gone) seen.ended.emplace_back(other->refresh_token.reveal());
+            if (!gone) continue;
+            seen.ended.emplace_back(other->refresh_token.reveal());
+            ++revoked;
         }
         seen.tokens.push_back(token);
         co_return true;
@@ -169,26 +174,26 @@ TEST_CASE("killed amid an awaited load, a server forgets no rotation and no revo
     std::vector<std::future<bool>> all;
     for (int i = 0; i != 24; ++i) all.push_back(asio::co_spawn(over.context.executor(), login(i), asio::use_future));
     for (int kills = 0; kills != 3; ++kills) {
-        std::this_thread::sleep_for(400ms);
+        const unsigned answered_before = answered, revoked_before = revoked;
+        CHECK(eventually([&] { return answered > answered_before + 100 && revoked > revoked_before; }));
         own.kill();
-        std::this_thread::sleep_for(200ms);
+        const unsigned outages_before = outages;
+        CHECK(eventually([&] { return outages > outages_before; }));
         own.start();
     }
     const unsigned by_then = answered;
     CHECK(eventually([&] { return answered > by_then + 100; }));
     asio::post(over.context.executor(), [&] { seen.enough = true; });
     for (auto& each : all) CHECK(each.get());
-    MESSAGE(answered.load() << " refreshed, " << seen.outages << " times 503, " << seen.ended.size()
+    MESSAGE(answered.load() << " refreshed, " << outages.load() << " times 503, " << seen.ended.size()
                             << " revoked, the slowest answer " << seen.slowest.count() << " ms");
     CHECK(seen.refused == 0);
-    CHECK(seen.outages > 0);
     CHECK(seen.slowest < 2 * timeout + busy);
     CHECK(at.hooks.healed == 0);
     CHECK(at.hooks.revoked == 0);
     for (const std::string& token : seen.tokens)
         CHECK(status_in_the_end([&] { return over.context.wait(at.endpoint.respond(refreshing(token))); }) ==
               http_status::ok);
-    CHECK(seen.ended.size() > 0);
     for (const std::string& token : seen.ended) {
         CHECK(status_in_the_end([&] { return over.context.wait(at.endpoint.respond(refreshing(token))); }) ==
               http_status::bad_request);
@@ -212,33 +217,37 @@ TEST_CASE("while there is no Redis awaited calls fail at once, and it is found a
 
 TEST_CASE("a Redis that hangs is an outage when the time is up, and the call may have acted (R51)") {
     server own("async_hung");
-    waited_scene at(own.url, {.timeout = 1s, .connections = 2});
-    const grant row = fresh_row();
-    CHECK(inserted(at.waited, row));
-    REQUIRE(::kill(own.pid(), SIGSTOP) == 0);
-    std::vector<std::future<std::string>> all;
-    const auto took = time_of([&] {
-        for (int i = 0; i != 6; ++i)
-            all.push_back(asio::co_spawn(
-                at.context.executor(),
-                [&]() -> asio::awaitable<std::string> {
-                    const auto moved = co_await at.store.advance(row.key, generation{0}, generation{1}, current_time());
-                    co_return moved ? std::string() : moved.error().detail;
-                },
-                asio::use_future));
-        for (auto& each : all) each.wait();
-    });
-    CHECK(took < 1s + busy);
-    std::string words;
-    for (auto& each : all) words += each.get() + "\n";
-    CHECK(std::count(words.begin(), words.end(), '\n') == 6);
-    CHECK(words.find("\n\n") == words.npos);
-    CHECK(says(words, "no answer within the timeout; it may have acted"));
-    CHECK(says(words, "every connection was in use for too long"));
-    REQUIRE(::kill(own.pid(), SIGCONT) == 0);
-    std::this_thread::sleep_for(50ms);
-    // It read what stood in its socket: once for all six.
-    CHECK(found(at.waited, row.key).current == generation{1});
+    waited_scene patient(own.url);
+    CHECK(given_time([&](std::chrono::milliseconds timeout) {
+        waited_scene at(own.url, {.timeout = timeout, .connections = 2});
+        const grant row = fresh_row();
+        CHECK(inserted(patient.waited, row));
+        REQUIRE(::kill(own.pid(), SIGSTOP) == 0);
+        std::vector<std::future<std::string>> all;
+        const auto took = time_of([&] {
+            for (int i = 0; i != 6; ++i)
+                all.push_back(asio::co_spawn(
+                    at.context.executor(),
+                    [&]() -> asio::awaitable<std::string> {
+                        const auto moved =
+                            co_await at.store.advance(row.key, generation{0}, generation{1}, current_time());
+                        co_return moved ? std::string() : moved.error().detail;
+                    },
+                    asio::use_future));
+            for (auto& each : all) each.wait();
+        });
+        REQUIRE(::kill(own.pid(), SIGCONT) == 0);
+        CHECK(took < timeout + busy);
+        std::string words;
+        for (auto& each : all) words += each.get() + "\n";
+        INFO(words);
+        CHECK(std::count(words.begin(), words.end(), '\n') == 6);
+        CHECK(words.find("\n\n") == words.npos);
+        // It reads what stands in its socket: once for all six.
+        CHECK(eventually([&] { return found(patient.waited, row.key).current == generation{1}; }));
+        return words.find("no answer within the timeout; it may have acted") != words.npos &&
+               words.find("every connection was in use for too long") != words.npos;
+    }));
 }
 
 TEST_CASE("scripts that a server has forgotten are taught again by those who await them") {
@@ -294,15 +303,20 @@ TEST_CASE("a password, replicas to wait for, a primary that is demoted: as with 
         CHECK(says(none.error().message, "WRONGPASS"));
     }
     server second("async_second", "'replicaof 127.0.0.1 " + port + "' 'masterauth hunter2'");
-    waited_scene over("redis://:hunter2@" + at, {.replicas = 1, .timeout = 1s});
+    waited_scene over("redis://:hunter2@" + at, {.replicas = 1});
     // It may still be catching up.
     CHECK(eventually([&] { return over.waited.insert(fresh_row()).has_value(); }));
     const grant row = fresh_row();
     CHECK(inserted(over.waited, row));
     REQUIRE(::kill(second.pid(), SIGSTOP) == 0);
-    const auto revoked = over.waited.revoke(row.key);
-    REQUIRE_FALSE(revoked.has_value());
-    CHECK(says(revoked.error().detail, "0 of 1 replicas"));
+    // A busy machine may be late to ask.
+    CHECK(given_time([&](std::chrono::milliseconds timeout) {
+        waited_scene asked("redis://:hunter2@" + at, {.replicas = 1, .timeout = timeout});
+        const auto revoked = asked.waited.revoke(row.key);
+        REQUIRE_FALSE(revoked.has_value());
+        INFO(revoked.error().detail);
+        return revoked.error().detail.find("0 of 1 replicas") != std::string::npos;
+    }));
     REQUIRE(::kill(second.pid(), SIGCONT) == 0);
     good(over.waited.revoke(row.key));
 
@@ -319,7 +333,7 @@ TEST_CASE("a password, replicas to wait for, a primary that is demoted: as with 
 
 TEST_CASE("who cancels a call costs the Redis store a connection, and nobody else anything") {
     server own("async_cancelled");
-    waited_scene at(own.url, {.timeout = 5s, .connections = 1});
+    waited_scene at(own.url, {.connections = 1});
     const grant row = fresh_row();
     CHECK(inserted(at.waited, row));
     REQUIRE(::kill(own.pid(), SIGSTOP) == 0);

@@ -48,9 +48,11 @@ outcome fail_over(postgresql_synchronous synchronous) {
         return raw.run("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1";
     }));
     // Both by name; the primary is found.
-    auto opened = postgresql_store::open(server() + " host=127.0.0.1,127.0.0.1 port=" + port_of(server()) + "," +
-                                             port_of(standby()),
-                                         {synchronous, 1s, 8});
+    const std::string both =
+        server() + " host=127.0.0.1,127.0.0.1 port=" + port_of(server()) + "," + port_of(standby());
+    auto opened = postgresql_store::open(both, {synchronous, 1s, 8});
+    for (int late = 0; late != 20 && !opened && is_late(opened.error()); ++late)
+        opened = postgresql_store::open(both, {synchronous, 1s, 8});
     REQUIRE(opened.has_value());
     postgresql_store& store = *opened;
     client_list clients = one_client();
@@ -62,6 +64,7 @@ outcome fail_over(postgresql_synchronous synchronous) {
     std::vector<std::string> tokens(workers), ended;
     for (std::string& token : tokens) {
         auto login = endpoint.issue({"spa", "alice", "profile"});
+        CHECK(eventually([&] { return login || (login = endpoint.issue({"spa", "alice", "profile"})).has_value(); }));
         REQUIRE(login.has_value());
         token = login->refresh_token.reveal();
     }
@@ -95,16 +98,16 @@ outcome fail_over(postgresql_synchronous synchronous) {
                 ended.emplace_back(other->refresh_token.reveal());
             }
         });
-    std::this_thread::sleep_for(1s);
     CHECK(eventually([&] {
         const std::lock_guard lock(mutex);
-        return ended.size() > 20;
+        return ended.size() > 20 && answered > 200;
     }));
     is_calm = true;
     CHECK(eventually([&] { return resting == workers; }));
     control("kill");
     is_calm = false;
-    const unsigned by_then = answered;
+    const unsigned by_then = answered, outages_before = outages;
+    CHECK(eventually([&] { return outages > outages_before; }));
     const auto killed_at = std::chrono::steady_clock::now();
     REQUIRE(std::system((from_environment("REGRANT_POSTGRESQL_STANDBY_CONTROL") + " promote").c_str()) == 0);
     CHECK(eventually([&] { return answered > by_then; }));
@@ -139,13 +142,10 @@ outcome fail_over(postgresql_synchronous synchronous) {
 }
 
 void check_kept(const outcome& seen) {
-    CHECK(seen.answered > 100);
-    CHECK(seen.outages > 0);
     CHECK(seen.refused == 0);
     CHECK(seen.logged_out == 0);
     CHECK(seen.forgotten == 0);
     CHECK(seen.revoked_by_rule == 0);
-    CHECK(seen.ended > 10);
     CHECK(seen.back_again == 0);
 }
 

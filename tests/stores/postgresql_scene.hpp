@@ -48,6 +48,12 @@ struct raw_connection {
     std::unique_ptr<PGconn, void (*)(PGconn*)> db;
 };
 
+/// How many of our connections wait for a lock.
+inline int waiting_for_a_lock(raw_connection& seen_by) {
+    return std::stoi(seen_by.run("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'regrant' "
+                                 "AND wait_event_type = 'Lock'"));
+}
+
 /// A schema of its own for each test. \return the connection string for it
 inline std::string fresh_schema() {
     static int count = 0;

@@ -109,7 +109,7 @@ class Server:
             for name, value in settings.items():
                 conf.write(f"{name} = '{value}'\n")
 
-    def start(self, timeout=30):
+    def start(self, timeout=300):
         """Starts it and waits until it answers, crash recovery included."""
         until = time.monotonic() + timeout
         while True:
@@ -132,7 +132,7 @@ class Server:
                 time.sleep(0.02)
             # It ends at once where a process of a killed server still holds the shared memory.
             if time.monotonic() > until:
-                raise SystemExit(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text(errors='replace')[-2000:]}")
+                raise SystemExit(f"PostgreSQL did not start in {timeout} s:\n{(self.folder / 'log').read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)
 
     def all_processes(self):
@@ -166,7 +166,7 @@ class Server:
         self.thaw()
         if every:
             os.kill(every[0], signal.SIGQUIT)
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while any(is_alive(pid) for pid in every) and time.monotonic() < until:
             time.sleep(0.01)
         self.kill()

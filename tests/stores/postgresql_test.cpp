@@ -46,13 +46,15 @@ static_assert(token_store<postgresql_store> && can_revoke_subject<postgresql_sto
 static_assert(std::is_nothrow_move_constructible_v<postgresql_store> &&
               !std::is_copy_constructible_v<postgresql_store>);
 
-postgresql_settings relaxed() { return {postgresql_synchronous::normal, 5s, 16}; }
+postgresql_settings relaxed() { return {postgresql_synchronous::normal, unhurried, 16}; }
 postgresql_settings impatient(std::chrono::milliseconds timeout, std::size_t connections = 16) {
     return {postgresql_synchronous::full, timeout, connections};
 }
 
-postgresql_store opened(const std::string& at, postgresql_settings settings = {}) {
+postgresql_store opened(const std::string& at, postgresql_settings settings = impatient(unhurried)) {
     auto store = postgresql_store::open(at, settings);
+    for (int late = 0; late != 20 && !store && is_late(store.error()); ++late)
+        store = postgresql_store::open(at, settings);
     INFO((store ? std::string() : store.error().message));
     REQUIRE(store.has_value());
     return *std::move(store);
@@ -72,6 +74,7 @@ struct stage {
 
     std::string log_in(std::string_view subject = "alice") {
         auto answer = endpoint.issue({"spa", subject, "profile"});
+        for (int late = 0; late != 20 && !answer; ++late) answer = endpoint.issue({"spa", subject, "profile"});
         INFO((answer ? std::string() : answer.error().detail));
         REQUIRE(answer.has_value());
         return std::string(answer->refresh_token.reveal());
@@ -225,6 +228,7 @@ TEST_CASE("a server killed amid a load loses nothing that was answered, and logs
 
     std::atomic<bool> enough{false};
     std::atomic<unsigned> answered{0}, outages{0}, refused{0}, without_retry_after{0};
+    std::atomic<std::size_t> revoked{0};
     std::atomic<std::int64_t> slowest{0};
     std::mutex mutex;
     std::vector<std::string> ended;
@@ -249,12 +253,16 @@ TEST_CASE("a server killed amid a load loses nothing that was answered, and logs
                 if (!other || !at.endpoint.revoke(other->refresh_token.reveal())) continue;
                 const std::lock_guard lock(mutex);
                 ended.emplace_back(other->refresh_token.reveal());
+                ++revoked;
             }
         });
     for (int kills = 0; kills != 3; ++kills) {
-        std::this_thread::sleep_for(400ms);
+        const unsigned answered_before = answered;
+        const std::size_t ended_before = revoked;
+        CHECK(eventually([&] { return answered > answered_before + 100 && revoked > ended_before; }));
         control("kill");
-        std::this_thread::sleep_for(200ms);
+        const unsigned outages_before = outages;
+        CHECK(eventually([&] { return outages > outages_before; }));
         control("start");
     }
     const unsigned answered_by_then = answered;
@@ -265,7 +273,6 @@ TEST_CASE("a server killed amid a load loses nothing that was answered, and logs
     MESSAGE(answered.load() << " refreshed, " << outages.load() << " times 503, " << ended.size()
                             << " revoked, the slowest answer " << slowest.load() << " ms");
     CHECK(refused == 0);
-    CHECK(outages > 0);
     CHECK(without_retry_after == 0);
     CHECK(slowest < std::chrono::milliseconds(2 * timeout + busy).count()); // a refresh is two calls
     // A row behind its token would have been an acknowledged rotation lost.
@@ -276,7 +283,6 @@ TEST_CASE("a server killed amid a load loses nothing that was answered, and logs
         CHECK(found(store, newest.key).current >= newest.lineage.generation);
         CHECK(status_in_the_end([&] { return at.refresh(token); }) == http_status::ok);
     }
-    CHECK(ended.size() > 0);
     for (const std::string& token : ended) {
         CHECK(status_in_the_end([&] { return at.refresh(token); }) == http_status::bad_request);
         CHECK(found(store, open_token(token).key).state == revocation::revoked);
@@ -518,7 +524,7 @@ TEST_CASE("several servers may start at once; foreign or newer tables are refuse
 }
 
 TEST_CASE("connections that died while idle are replaced before anybody fails (R51)") {
-    auto store = opened(fresh_schema(), impatient(5s, 4));
+    auto store = opened(fresh_schema(), impatient(unhurried, 4));
     CHECK(is_inserted(store.insert(row_of(1))));
     for (std::uint32_t i = 0; i != 5; ++i) {
         cut_connections();
@@ -532,37 +538,46 @@ TEST_CASE("connections that died while idle are replaced before anybody fails (R
 
 TEST_CASE("no more connections than allowed; who waits too long for one or for a lock meets an outage (R51)") {
     const std::string schema = fresh_schema();
-    auto store = opened(schema, impatient(1s, 2));
-    CHECK(is_inserted(store.insert(row_of(1))));
-    CHECK(is_inserted(store.insert(row_of(2))));
-    raw_connection raw(schema);
+    auto patient = opened(schema, impatient(unhurried, 1));
+    CHECK(is_inserted(patient.insert(row_of(1))));
+    CHECK(is_inserted(patient.insert(row_of(2))));
+    raw_connection raw(schema), watching(schema);
     raw.run("BEGIN; SELECT 1 FROM regrant_family WHERE row_key = " + hex_of(key_of(1)) + " FOR UPDATE");
-    std::vector<std::thread> stuck;
-    std::atomic<unsigned> given_up{0};
-    for (int i = 0; i != 2; ++i)
-        stuck.emplace_back([&] {
-            const auto took = time_of([&] {
-                given_up += !store.advance(key_of(1), generation{0}, generation{1}, noon);
+    CHECK(given_time([&](std::chrono::milliseconds timeout) {
+        auto store = opened(schema, impatient(timeout, 2));
+        std::vector<std::thread> stuck;
+        std::atomic<unsigned> given_up{0};
+        std::atomic<bool> is_late = false;
+        for (int i = 0; i != 2; ++i)
+            stuck.emplace_back([&] {
+                const auto took = time_of([&] {
+                    given_up += !store.advance(key_of(1), generation{0}, generation{1}, noon);
+                });
+                if (took > timeout + busy) is_late = true;
             });
-            if (took > 1s + busy) given_up = 100;
-        });
-    std::this_thread::sleep_for(100ms);
-    CHECK(std::stoi(raw.run("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'regrant'")) <= 2);
-    result<std::optional<grant>, outage> none = std::nullopt;
-    const auto took = time_of([&] { none = store.find(key_of(2)); });
-    REQUIRE_FALSE(none.has_value());
-    CHECK(none.error().detail.find("in use") != std::string::npos);
-    CHECK(took < 1s + busy);
-    for (std::thread& each : stuck) each.join();
-    CHECK(given_up == 2);
+        const bool both_wait = is_soon([&] { return waiting_for_a_lock(watching) == 2; }, timeout);
+        result<std::optional<grant>, outage> none = std::nullopt;
+        const auto took = time_of([&] { none = store.find(key_of(2)); });
+        CHECK(took < timeout + busy);
+        for (std::thread& each : stuck) each.join();
+        CHECK(given_up == 2);
+        CHECK_FALSE(is_late);
+        // A server ends late what was closed; connections that a store keeps stay. One is the patient store's.
+        CHECK(eventually([&] {
+            return std::stoi(watching.run("SELECT count(*) FROM pg_stat_activity "
+                                          "WHERE application_name = 'regrant'")) <= 3;
+        }));
+        return both_wait && !none && none.error().detail.find("in use") != std::string::npos;
+    }));
     raw.run("COMMIT");
     // What was given up may have happened once, or not.
-    CHECK(static_cast<std::uint32_t>(found(store, key_of(1)).current) <= 1);
+    CHECK(static_cast<std::uint32_t>(found(patient, key_of(1)).current) <= 1);
 }
 
 TEST_CASE("a server that hangs is an outage at the timeout, and used again when it is back (R51)") {
-    auto store = opened(fresh_schema(), impatient(1s, 4));
-    CHECK(is_inserted(store.insert(row_of(1))));
+    const std::string schema = fresh_schema();
+    CHECK(is_inserted(opened(schema).insert(row_of(1))));
+    auto store = opened(schema, impatient(1s, 4));
     control("freeze");
     for (int i = 0; i != 3; ++i) {
         const auto took = time_of([&] { CHECK_FALSE(store.find(key_of(1)).has_value()); });
@@ -573,7 +588,7 @@ TEST_CASE("a server that hangs is an outage at the timeout, and used again when 
 }
 
 TEST_CASE("while there is no server calls fail at once, and it is found again soon (R51)") {
-    auto store = opened(fresh_schema(), impatient(5s));
+    auto store = opened(fresh_schema());
     CHECK(is_inserted(store.insert(row_of(1))));
     control("kill");
     CHECK_FALSE(store.find(key_of(1)).has_value());
@@ -590,20 +605,20 @@ TEST_CASE("the store's promises do not hang on the server's defaults (R44, R47)"
     raw_connection raw;
     raw.run("ALTER ROLE postgres SET synchronous_commit = off; "
             "ALTER ROLE postgres SET default_transaction_isolation = serializable");
-    auto store = opened(schema, impatient(5s, 1));
+    auto store = opened(schema, impatient(unhurried, 1));
     raw.run("ALTER ROLE postgres RESET ALL");
     CHECK(is_inserted(store.insert(row_of(1))));
     // Under serializable the one that waited would fail.
     raw_connection other(schema);
     other.run("BEGIN; UPDATE regrant_family SET used_at = used_at + 1");
     std::thread waits([&] { CHECK(is_advanced(store.advance(key_of(1), generation{0}, generation{1}, noon))); });
-    std::this_thread::sleep_for(100ms);
+    CHECK(eventually([&] { return waiting_for_a_lock(raw) == 1; }));
     other.run("COMMIT");
     waits.join();
 
     // Whether all that was answered has left the server's memory; it writes now and then of its own accord.
     const auto is_ever = [&](const char* flushed, const std::function<void()>& act) {
-        for (int i = 0; i != 5; ++i) {
+        for (int i = 0; i != 100; ++i) {
             act();
             if (raw.run("SELECT pg_current_wal_flush_lsn() = pg_current_wal_insert_lsn()") == flushed) return true;
         }
@@ -665,13 +680,13 @@ bool is_revoked_on_the_standby(const std::string& schema, const row_key& key) {
 TEST_CASE("a revoke is answered when a named standby has it, and not when somebody cancels that wait (R44)") {
     const std::string schema = fresh_schema();
     synchronous_standbys standbys;
-    auto store = opened(schema, impatient(800ms));
+    auto store = opened(schema, impatient(800ms)), patient = opened(schema);
     auto hasty = opened(schema, relaxed());
-    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(store.insert(row_of(i))));
+    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(patient.insert(row_of(i))));
     standbys.name("nobody");
     // The server's processes hear of it one after another.
     CHECK(eventually([&] { return !store.revoke(key_of(1)).has_value(); }));
-    const auto cancelled = with_waits_cancelled([&] { return store.revoke(key_of(2)); });
+    const auto cancelled = with_waits_cancelled([&] { return patient.revoke(key_of(2)); });
     REQUIRE_FALSE(cancelled.has_value());
     CHECK(cancelled.error().detail.find("cancelled") != std::string::npos);
     CHECK(is_advanced(hasty.advance(key_of(3), generation{0}, generation{1}, noon)));
@@ -685,7 +700,7 @@ TEST_CASE("a wait for a standby that was cancelled is told where the role hides 
     raw_connection raw;
     raw.run("ALTER ROLE postgres SET client_min_messages = error");
     synchronous_standbys standbys;
-    auto store = opened(schema, impatient(5s, 1));
+    auto store = opened(schema, impatient(unhurried, 1));
     raw.run("ALTER ROLE postgres RESET ALL");
     CHECK(is_inserted(store.insert(row_of(1))));
     standbys.name("nobody");
@@ -696,17 +711,21 @@ TEST_CASE("a wait for a standby that was cancelled is told where the role hides 
 TEST_CASE("calls that wait for a standby in vain leave the server its connections (R51)") {
     const std::string schema = fresh_schema();
     synchronous_standbys standbys;
+    {
+        auto patient = opened(schema);
+        for (unsigned i = 0; i != 20; ++i) CHECK(is_inserted(patient.insert(row_of(i))));
+    }
     auto store = opened(schema, impatient(300ms, 2));
-    for (unsigned i = 0; i != 20; ++i) CHECK(is_inserted(store.insert(row_of(i))));
     standbys.name("nobody");
     CHECK(eventually([&] { return !store.revoke(key_of(0)).has_value(); }));
-    int most = 0;
     for (unsigned i = 1; i != 20; ++i) {
         CHECK_FALSE(store.revoke(key_of(i)).has_value());
-        most = std::max(most, std::stoi(standbys.raw.run("SELECT count(*) FROM pg_stat_activity "
-                                                         "WHERE application_name = 'regrant'")));
+        // A busy server is late to end what was given up; one that waits for ever never does.
+        CHECK(eventually([&] {
+            return std::stoi(standbys.raw.run("SELECT count(*) FROM pg_stat_activity "
+                                              "WHERE application_name = 'regrant'")) <= 4;
+        }));
     }
-    CHECK(most <= 4);
     standbys.name("*");
     CHECK(eventually([&] { return store.revoke(key_of(1)).has_value(); }));
 }
@@ -714,13 +733,13 @@ TEST_CASE("calls that wait for a standby in vain leave the server its connection
 TEST_CASE("revoke_subject is answered when a named standby has it, however often it was tried before (R44, R45)") {
     const std::string schema = fresh_schema();
     synchronous_standbys standbys;
-    auto store = opened(schema, impatient(800ms));
-    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(store.insert(row_of(i, i == 1 ? "alice" : "carol"))));
+    auto store = opened(schema, impatient(800ms)), patient = opened(schema);
+    for (unsigned i = 1; i != 4; ++i) CHECK(is_inserted(patient.insert(row_of(i, i == 1 ? "alice" : "carol"))));
     standbys.name("nobody");
     CHECK(eventually([&] { return !store.revoke(key_of(1)).has_value(); }));
     // Now it stands on the primary's disk, and on no other.
-    CHECK_FALSE(with_waits_cancelled([&] { return store.revoke_subject("carol"); }).has_value());
-    REQUIRE(found(store, key_of(2)).state == revocation::revoked);
+    CHECK_FALSE(with_waits_cancelled([&] { return patient.revoke_subject("carol"); }).has_value());
+    REQUIRE(found(patient, key_of(2)).state == revocation::revoked);
     CHECK_FALSE(store.revoke_subject("carol").has_value());
     standbys.name("*");
     result<std::size_t, outage> ended = unexpected(outage{});
@@ -737,14 +756,17 @@ TEST_CASE("the victim of a deadlock, which nothing was done for, is asked again 
     for (unsigned i = 1; i != 3; ++i) CHECK(is_inserted(store.insert(row_of(i))));
     raw_connection other(schema);
     // The one whose patience ends first is the victim.
-    other.run("SET deadlock_timeout = '10s'; BEGIN; UPDATE regrant_family SET used_at = used_at WHERE row_key = " +
+    other.run("SET deadlock_timeout = '10min'; BEGIN; UPDATE regrant_family SET used_at = used_at WHERE row_key = " +
               hex_of(key_of(2)));
     std::thread revokes([&] {
         const auto ended = store.revoke_subject("alice");
         INFO((ended ? std::string() : ended.error().detail));
         CHECK(ended.has_value());
     });
-    std::this_thread::sleep_for(200ms);
+    {
+        raw_connection watching;
+        CHECK(eventually([&] { return waiting_for_a_lock(watching) == 1; }));
+    }
     other.run("UPDATE regrant_family SET used_at = used_at WHERE row_key = " + hex_of(key_of(1)));
     other.run("COMMIT");
     revokes.join();

@@ -5,6 +5,7 @@
 #include <regrant/base64.hpp>
 #include <regrant/detail/redis_cluster.hpp>
 #include <regrant/detail/redis_node.hpp>
+#include <regrant/store/redis.hpp>
 #include <regrant/token_store.hpp>
 
 #include "cutting_proxy.hpp"
@@ -77,15 +78,23 @@ struct server {
     std::string folder, url;
 };
 
+/// Settings with more time than any call takes on a busy machine, where a test does not set them by itself.
+inline redis_settings patient(redis_settings settings) {
+    const redis_settings defaults;
+    if (settings.timeout == defaults.timeout) settings.timeout = unhurried;
+    if (settings.connect_timeout == defaults.connect_timeout) settings.connect_timeout = unhurried;
+    return settings;
+}
+
 /// One server as an operator sees it, with neither cluster nor pool.
 class raw_server {
 public:
     explicit raw_server(std::string_view url) : raw_server(detail::redis_url::parse(url)->at) {}
-    explicit raw_server(detail::redis_address at) : at_(std::move(at)), access_{{}, 1, 1s}, node_(at_, access_) {}
+    explicit raw_server(detail::redis_address at) : at_(std::move(at)), access_{{}, 1, unhurried}, node_(at_, access_) {}
 
     /// \return text, a number as digits, or an error's words
     std::string operator()(std::initializer_list<std::string_view> words) {
-        const auto answer = detail::redis_cluster::ask(node_, detail::redis_command(words), clock_type::now() + 10s);
+        const auto answer = detail::redis_cluster::ask(node_, detail::redis_command(words), clock_type::now() + unhurried);
         INFO((answer ? std::string() : answer.error().detail));
         REQUIRE(answer.has_value());
         const detail::redis_value value = **answer;
@@ -189,10 +198,10 @@ void cut_amid_a_users_logins(cutting_proxy& proxy, Through& through, Direct& dir
 struct operator_of_cluster {
     operator_of_cluster() {
         const auto seed = detail::redis_url::parse(environment("REGRANT_REDIS_CLUSTER"))->at;
-        detail::redis_access access{{}, 1, 1s};
+        detail::redis_access access{{}, 1, unhurried};
         detail::redis_node node(seed, access);
         const auto map = detail::redis_cluster::ask(node, detail::redis_command({"CLUSTER", "SLOTS"}),
-                                                    clock_type::now() + 10s);
+                                                    clock_type::now() + unhurried);
         REQUIRE(map.has_value());
         std::set<std::uint16_t> ports;
         for (std::size_t i = 0; i != (**map).size(); ++i)

@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PATIENCE = 20
+PATIENCE = 300
 BUS = 10000  # a cluster's servers speak to each other on port + 10000
 
 

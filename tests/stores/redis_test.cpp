@@ -48,8 +48,10 @@ static_assert(token_store<redis_store> && can_revoke_subject<redis_store> && can
               can_reap<redis_store>);
 static_assert(std::is_nothrow_move_constructible_v<redis_store> && !std::is_copy_constructible_v<redis_store>);
 
-redis_store opened(const std::string& url, redis_settings settings = {}) {
-    auto store = redis_store::open(url, std::move(settings));
+redis_store opened(const std::string& url, const redis_settings& settings = {}) {
+    auto store = redis_store::open(url, patient(settings));
+    for (int late = 0; late != 20 && !store && is_late(store.error()); ++late)
+        store = redis_store::open(url, patient(settings));
     INFO((store ? std::string() : store.error().message));
     REQUIRE(store.has_value());
     return *std::move(store);
@@ -280,7 +282,7 @@ TEST_CASE("a row and its index entry expire a day after the family's end, never 
 TEST_CASE("revoke_subject covers every login answered before it began, amid logins (R45, R50)") {
     for (const char* const engine : two_engines) {
         // Each login is a trip or two to a disk that other work may keep busy.
-        redis_store store = opened(environment(engine), {.timeout = 1min});
+        redis_store store = opened(environment(engine), {});
         const std::string subject = fresh_subject();
         std::mutex mutex;
         std::vector<row_key> answered;
@@ -298,18 +300,17 @@ TEST_CASE("revoke_subject covers every login answered before it began, amid logi
             });
         bool covered = true;
         for (int round = 0; round != 5; ++round) {
-            std::this_thread::sleep_for(5ms);
             std::vector<row_key> before;
-            {
+            CHECK(eventually([&] {
                 const std::lock_guard lock(mutex);
                 before = answered;
-            }
+                return before.size() > 5U * static_cast<unsigned>(round);
+            }));
             good(store.revoke_subject(subject));
             for (const row_key& key : before) covered = covered && found(store, key).state == revocation::revoked;
         }
         logins.clear();
         CHECK(covered);
-        CHECK(answered.size() > 5);
     }
 }
 
@@ -330,7 +331,7 @@ long reads_of(std::string_view engine) {
 
 TEST_CASE("revoke_subject sends a user's 300 logins in a few goes, and ends and counts each (R45, R50)") {
     for (const char* const engine : two_engines) {
-        redis_store store = opened(environment(engine), {.timeout = 1min});
+        redis_store store = opened(environment(engine), {});
         const std::string subject = fresh_subject();
         std::set<decltype(row_key::bytes)> made;
         for (int i = 0; i != 300; ++i) {
@@ -434,7 +435,10 @@ TEST_CASE("a key on its way between two servers of a cluster is followed, and af
 
 TEST_CASE("a cluster that lost a server answers with an outage for its slots, and goes on with the others (R51)") {
     const std::string folder = environment("REGRANT_REDIS_FOLDER") + "/three";
-    redis_store store = opened(environment("REGRANT_REDIS_CLUSTER"), {.timeout = 2s});
+    redis_store store = opened(environment("REGRANT_REDIS_CLUSTER"));
+    // Else the others would stop, too, as soon as they find that a server is gone.
+    for (const auto& node : operator_of_cluster().nodes)
+        CHECK((*node)({"CONFIG", "SET", "cluster-require-full-coverage", "no"}) == "OK");
     std::vector<grant> rows;
     for (int i = 0; i != 30; ++i) rows.push_back(fresh_row());
     for (const grant& row : rows) CHECK(inserted(store, row));
@@ -443,23 +447,22 @@ TEST_CASE("a cluster that lost a server answers with an outage for its slots, an
     for (const grant& row : rows) {
         const auto begun = clock_type::now();
         const auto answer = store.advance(row.key, generation{0}, generation{1}, current_time());
-        CHECK(clock_type::now() - begun < 2s + busy);
+        CHECK(clock_type::now() - begun < busy);
         ++(answer ? reached : outages);
     }
     CHECK(outages > 0);
     CHECK(reached > 0);
     serve("start '" + folder + "/3'");
-    const auto end = clock_type::now() + 15s;
     for (const grant& row : rows) {
         auto answer = store.find(row.key);
-        while (!answer && clock_type::now() < end) {
-            std::this_thread::sleep_for(50ms);
-            answer = store.find(row.key);
-        }
+        CHECK(eventually([&] { return (answer = store.find(row.key)).has_value(); }));
         REQUIRE((answer.has_value() && answer->has_value()));
-        // Some of the outages were met by a whole cluster that found itself down.
-        (void)store.advance(row.key, (*answer)->current, next((*answer)->current), current_time());
+        CHECK(eventually([&] {
+            return store.advance(row.key, (*answer)->current, next((*answer)->current), current_time()).has_value();
+        }));
     }
+    for (const auto& node : operator_of_cluster().nodes)
+        CHECK((*node)({"CONFIG", "SET", "cluster-require-full-coverage", "yes"}) == "OK");
 }
 
 TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and nobody is logged out (R51, R53)") {
@@ -493,21 +496,25 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
             if (!eventually([&] { return over.has_reached(token, generation{acknowledged}); })) ++lost;
         });
     std::vector<std::string> ended;
+    std::atomic<unsigned> revoked{0};
     std::thread revoker([&] {
         while (!done) {
             auto login = over.endpoint.issue({"web", "bob", "profile"});
             if (!login) continue;
             const std::string token(login->refresh_token.reveal());
-            if (over.endpoint.revoke(token)) ended.push_back(token);
+            if (!over.endpoint.revoke(token)) continue;
+            ended.push_back(token);
+            ++revoked;
         }
     });
     for (int i = 0; i != 2; ++i) {
-        std::this_thread::sleep_for(500ms);
+        const unsigned answered_before = answered, revoked_before = revoked;
+        CHECK(eventually([&] { return answered > answered_before + 50 && revoked > revoked_before; }));
         own.kill();
-        std::this_thread::sleep_for(300ms);
+        const unsigned outages_before = outages;
+        CHECK(eventually([&] { return outages > outages_before; }));
         own.start();
     }
-    std::this_thread::sleep_for(1500ms); // the pause between two tries is a second at most
     const unsigned before = answered;
     CHECK(eventually([&] { return answered > before; }));
     done = true;
@@ -515,39 +522,39 @@ TEST_CASE("killed amid a load, a server forgets no rotation and no revoke, and n
     revoker.join();
     MESSAGE(answered.load() << " refreshes, " << outages.load() << " outages, "
              << ended.size() << " revokes, killed twice");
-    CHECK(outages > 0);
     CHECK(logged_out == 0);
     CHECK(late == 0);
     CHECK(lost == 0);
-    CHECK(ended.size() > 0);
     for (const std::string& token : ended)
         CHECK(status_in_the_end([&] { return over.refresh(token); }) == http_status::bad_request);
 }
 
 TEST_CASE("a server that hangs is an outage when the time is up, and the call may have acted (R51)") {
     server own("hung");
-    redis_store store = opened(own.url, {.timeout = 1s, .connections = 2});
-    const grant row = fresh_row();
-    CHECK(inserted(store, row));
-    REQUIRE(::kill(own.pid(), SIGSTOP) == 0);
-    std::mutex mutex;
-    std::vector<std::string> words;
-    at_once(6, [&](unsigned) {
-        const auto begun = clock_type::now();
-        const auto answer = store.advance(row.key, generation{0}, generation{1}, current_time());
-        const auto took = clock_type::now() - begun;
-        const std::lock_guard lock(mutex);
-        CHECK(!answer.has_value());
-        CHECK(took < 1s + busy);
-        if (!answer) words.push_back(answer.error().detail);
-    });
-    REQUIRE(::kill(own.pid(), SIGCONT) == 0);
-    for (const std::string_view expected : {"no answer within the timeout", "every connection was in use for too long"})
-        CHECK(std::any_of(words.begin(), words.end(),
-                          [&](const std::string& each) { return each.find(expected) != each.npos; }));
-    std::this_thread::sleep_for(50ms);
-    // It read what stood in its socket: once for all six.
-    CHECK(found(store, row.key).current == generation{1});
+    redis_store patient = opened(own.url);
+    CHECK(given_time([&](std::chrono::milliseconds timeout) {
+        redis_store store = opened(own.url, {.timeout = timeout, .connections = 2});
+        const grant row = fresh_row();
+        CHECK(inserted(patient, row));
+        REQUIRE(::kill(own.pid(), SIGSTOP) == 0);
+        std::mutex mutex;
+        std::string words;
+        at_once(6, [&](unsigned) {
+            const auto begun = clock_type::now();
+            const auto answer = store.advance(row.key, generation{0}, generation{1}, current_time());
+            const auto took = clock_type::now() - begun;
+            const std::lock_guard lock(mutex);
+            CHECK(!answer.has_value());
+            CHECK(took < timeout + busy);
+            if (!answer) words += answer.error().detail + '\n';
+        });
+        REQUIRE(::kill(own.pid(), SIGCONT) == 0);
+        INFO(words);
+        // It reads what stands in its socket: once for all six.
+        CHECK(eventually([&] { return found(patient, row.key).current == generation{1}; }));
+        return words.find("no answer within the timeout") != words.npos &&
+               words.find("every connection was in use for too long") != words.npos;
+    }));
 }
 
 TEST_CASE("with fewer connections to the server than the store may open no call fails for it (R241)") {
@@ -582,16 +589,22 @@ TEST_CASE("a network that loses all connections in silence costs one timeout, no
     server own("silent");
     raw_server raw(own.url);
     cutting_proxy proxy(raw.address().port);
-    redis_store store = opened("redis://127.0.0.1:" + std::to_string(proxy.port()), {.timeout = 2s, .connections = 6});
+    const std::string behind = "redis://127.0.0.1:" + std::to_string(proxy.port());
     const grant row = fresh_row();
-    CHECK(inserted(store, row));
-    // Calls that all wait for the server need a connection each.
-    CHECK(raw({"CLIENT", "PAUSE", "300", "ALL"}) == "OK");
-    at_once(6, [&](unsigned) { CHECK(store.find(row.key).has_value()); });
-    proxy.swallow();
-    int failed = 0;
-    for (int i = 0; i != 12; ++i) failed += store.find(row.key).has_value() ? 0 : 1;
-    CHECK(failed == 1);
+    redis_store direct = opened(own.url);
+    CHECK(inserted(direct, row));
+    // A busy machine may let a call fail that is only late.
+    CHECK(given_time([&](std::chrono::milliseconds timeout) {
+        redis_store store = opened(behind, {.timeout = 2 * timeout, .connections = 6});
+        // Calls that all wait for the server need a connection each.
+        CHECK(raw({"CLIENT", "PAUSE", "300", "ALL"}) == "OK");
+        std::atomic<int> failed = 0;
+        at_once(6, [&](unsigned) { failed += store.find(row.key).has_value() ? 0 : 1; });
+        if (failed != 0) return false;
+        proxy.swallow();
+        for (int i = 0; i != 12; ++i) failed += store.find(row.key).has_value() ? 0 : 1;
+        return failed == 1;
+    }));
 }
 
 TEST_CASE("a server whose memory is full ends logins all the same (R44, R50, R244)") {
@@ -643,7 +656,7 @@ TEST_CASE("all who wait for a connection to a server that dies are told so, not 
     server own("woken");
     const detail::redis_access access{{}, 2, 1s};
     detail::redis_node node(detail::redis_url::parse(own.url)->at, access);
-    constexpr auto timeout = 60s; // far more than a machine stands still for
+    constexpr auto timeout = 2 * busy; // who is not told does not finish in half of it
     std::vector<detail::redis_node::loan> held;
     for (int i = 0; i != 2; ++i) {
         auto taken = node.take(clock_type::now() + timeout);
@@ -654,7 +667,7 @@ TEST_CASE("all who wait for a connection to a server that dies are told so, not 
         std::vector<std::thread> all;
         for (int i = 0; i != 12; ++i)
             all.emplace_back([&] { CHECK(!node.take(clock_type::now() + timeout).has_value()); });
-        std::this_thread::sleep_for(200ms);
+        std::this_thread::sleep_for(200ms); // most of them wait by now; who comes later is told so, too
         own.kill();
         for (auto& each : held) each->close();
         held.clear();
@@ -707,7 +720,7 @@ TEST_CASE("a port where nobody speaks Redis does not hold open up longer than th
     REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size) == 0);
     const auto begun = clock_type::now();
     CHECK(says(why_not("redis://:hunter2@127.0.0.1:" + std::to_string(ntohs(at.sin_port)),
-                       {.timeout = 400ms, .connect_timeout = 200ms}),
+                       {.timeout = 400ms, .connect_timeout = unhurried}),
                "no answer within the timeout"));
     CHECK(clock_type::now() - begun < 400ms + busy);
     ::close(listener);
@@ -935,22 +948,25 @@ TEST_CASE("a wrong password, a missing right, a replica, eviction or no file: th
             second_url = second.url;
             CHECK(says(why_not(second.url), "replica"));
             CHECK(says(why_not(second.url, {.durability = redis_durability::unchecked}), "replica"));
-            redis_store acknowledged = opened(root, {.replicas = 1, .timeout = 1s});
+            redis_store acknowledged = opened(root, {.replicas = 1});
             // It may still be catching up.
-            const auto end = clock_type::now() + 10s;
-            auto outcome = acknowledged.insert(fresh_row());
-            while (!outcome && clock_type::now() < end) outcome = acknowledged.insert(fresh_row());
-            CHECK(outcome.has_value());
+            CHECK(eventually([&] { return acknowledged.insert(fresh_row()).has_value(); }));
             const grant row = fresh_row();
             CHECK(inserted(acknowledged, row));
+            redis_store impatient = opened(root, {.replicas = 1, .timeout = 2s});
             REQUIRE(::kill(second.pid(), SIGSTOP) == 0);
-            const auto begun = clock_type::now();
-            const auto revoked = acknowledged.revoke(row.key);
-            CHECK(clock_type::now() - begun < 1s + busy);
-            REQUIRE(!revoked.has_value());
-            CHECK(says(revoked.error().detail, "0 of 1 replicas"));
+            // A busy machine may be late to ask.
+            CHECK(given_time([&](std::chrono::milliseconds timeout) {
+                redis_store asked = opened(root, {.replicas = 1, .timeout = timeout});
+                const auto begun = clock_type::now();
+                const auto revoked = asked.revoke(row.key);
+                CHECK(clock_type::now() - begun < timeout + busy);
+                REQUIRE(!revoked.has_value());
+                INFO(revoked.error().detail);
+                return revoked.error().detail.find("0 of 1 replicas") != std::string::npos;
+            }));
             // Not yet, though the row is revoked here already: the replica still does not know.
-            CHECK(!acknowledged.revoke(row.key).has_value());
+            CHECK(!impatient.revoke(row.key).has_value());
             CHECK(advanced(store, fresh_row().key, 0, 1) == false);
             REQUIRE(::kill(second.pid(), SIGCONT) == 0);
             good(acknowledged.revoke(row.key));

@@ -4,6 +4,7 @@
 
 #include <regrant/client_list.hpp>
 #include <regrant/decision.hpp>
+#include <regrant/error.hpp>
 #include <regrant/hooks.hpp>
 #include <regrant/http_reply.hpp>
 #include <regrant/http_request.hpp>
@@ -34,6 +35,11 @@ inline std::string from_environment(const char* name) {
     return value;
 }
 
+/// Whether a store was not opened because the machine was too busy for its timeout.
+inline bool is_late(const setup_error& refused) {
+    return refused.message.find("no answer within the timeout") != std::string::npos;
+}
+
 inline bool is_inserted(const result<insert_outcome, outage>& outcome) {
     INFO((outcome ? std::string() : outcome.error().detail));
     REQUIRE(outcome.has_value());
@@ -52,15 +58,36 @@ template <class Act> std::chrono::milliseconds time_of(Act act) {
     return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
 }
 
-/// What a busy machine may add to a timeout; who forgot the timeout would wait for longer than this.
-inline constexpr auto busy = 60s;
+/// The timeout of stores in tests that are not about it: no call on a busy machine takes so long.
+inline constexpr std::chrono::milliseconds unhurried = 1min;
 
-/// Tries until it is so, or for half a minute.
+/// What a busy machine may add to a timeout. Whatever takes longer did not finish.
+inline constexpr auto busy = 5min;
+
+/// Waits until it is so. After five minutes it did not finish, which is a failure of its own.
 inline bool eventually(const std::function<bool()>& is_so) {
-    for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
+    for (const auto until = std::chrono::steady_clock::now() + busy; std::chrono::steady_clock::now() < until;) {
         if (is_so()) return true;
         std::this_thread::sleep_for(20ms);
     }
+    FAIL_CHECK("it did not finish in five minutes");
+    return false;
+}
+
+/// Whether it is so before some time is over. For `given_time`, which gives it more.
+inline bool is_soon(const std::function<bool()>& is_so, std::chrono::milliseconds time) {
+    for (const auto until = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < until;) {
+        if (is_so()) return true;
+        std::this_thread::sleep_for(1ms);
+    }
+    return false;
+}
+
+/// For what a busy machine can spoil by being late: tries it with a second, then with four times as long, then with sixteen times.
+/// \param holds  told how long it has; says whether all was as it should be
+inline bool given_time(const std::function<bool(std::chrono::milliseconds)>& holds) {
+    for (std::chrono::milliseconds time = 1s; time <= 16s; time *= 4)
+        if (holds(time)) return true;
     return false;
 }
 
