@@ -98,7 +98,7 @@ class Line:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             piece = self.socket.recv(65536)
         except socket.timeout:
-            raise Seen(f"nothing for {self.socket.gettimeout():g} s" + (
+            raise Seen(f"it did not finish in {self.socket.gettimeout():g} s" + (
                 f" after {self.waiting[-80:]!r}" if self.waiting else "")) from None
         except OSError:
             piece = b""
@@ -174,7 +174,7 @@ class Line:
         try:
             return not self.more()
         except Seen:  # open, and it takes the probe for the rest of something
-            return False
+            raise Seen(f"neither a close nor an answer: it did not finish in {self.timeout:g} s") from None
 
     def is_ended(self):
         """Whether the close is here already. Bytes behind the answer are `Seen`."""
@@ -718,6 +718,16 @@ def padded(client, size):
     return start + b"y" * (size - len(start))
 
 
+def send_slowly(line, text):
+    """Byte by byte for a second, however many that are on a busy machine, then the rest: hosts have a limit of time."""
+    last, at = time.monotonic() + 1, 0
+    while at < len(text) and time.monotonic() < last:
+        line.send(text[at:at + 1])
+        time.sleep(1 / len(text))
+        at += 1
+    line.send(text[at:])
+
+
 def chunked(host, text, *lines):
     return host.post.refresh("Transfer-Encoding: chunked", *lines, body=text, length=False)
 
@@ -795,9 +805,7 @@ def chunks_byte_by_byte(host):
         text = in_chunks(body)
         with host.connect() as line:
             line.send(chunked(host, text)[:-len(text)])
-            for at in range(len(text)):
-                line.send(text[at:at + 1])
-                time.sleep(0.005)
+            send_slowly(line, text)
             answer = host.post.follow(line.read())
             if body:
                 is_refresh(answer)
@@ -854,9 +862,7 @@ def slow_body(host):
         body = host.post.form()
         head = host.post.refresh(body=body)[:-len(body)]
         line.send(head)
-        for at in range(len(body)):
-            line.send(body[at:at + 1])
-            time.sleep(1 / len(body))
+        send_slowly(line, body)
         host.post.follow(is_refresh(line.read()))
 
 
@@ -892,15 +898,14 @@ def header_in_two_pieces(host):
 def expect_continue(host):
     """A client that expects 100 Continue hears something before it sends the body, and gets its answer
     (9110 10.1.1)."""
-    with host.connect(min(5, host.told.timeout)) as line:
+    with host.connect() as line:
         body = host.post.form()
         line.send(host.post.refresh("Expect: 100-continue", body=body)[:-len(body)])
         try:
             first, late = line.read(final=False), False
         except Seen as seen:
-            expect("nothing for" in str(seen), str(seen))
+            expect("did not finish" in str(seen), str(seen))
             first, late = None, True
-        line.socket.settimeout(host.told.timeout)
         if first is None or first.status == 100:
             line.send(body)
             host.post.follow(is_refresh(line.read()))
@@ -1336,7 +1341,7 @@ def answer_time(host):
     """No answer waits for its client's delayed acknowledgement, 40 ms: clients that acknowledge at once are answered no
     sooner."""
     differences = []
-    while not differences or (differences[-1] >= 20 and len(differences) < 3):
+    while not differences or (differences[-1] >= 20 and len(differences) < 8):
         # By turns, so that a busy machine slows both alike.
         lines, taken = {True: host.connect(), False: host.connect()}, {True: [], False: []}
         for number in range(100):
@@ -1402,8 +1407,8 @@ def parse_options():
                        ("origin", "an origin that is registered"), ("jwks-url", "the JWK Set"),
                        ("metadata-url", "the metadata")):
         parser.add_argument("--" + name, default="", help=told)
-    parser.add_argument("--timeout", type=float, default=30, 
-                        help="seconds after which an answer did not come (default 30)")
+    parser.add_argument("--timeout", type=float, default=60,
+                        help="seconds after which something did not finish (default 60)")
     parser.add_argument("--demo", action="store_true", help="the demo's clients and paths")
     parser.add_argument("--list", action="store_true", help="say which checks there are")
     parser.add_argument("--expect-fail", action="append", default=[], metavar="NAME", help="a check known to fail")

@@ -99,7 +99,7 @@ class Nginx:
             self.process = subprocess.Popen(
                 [program, "-p", str(self.folder), "-e", str(self.folder / "error.log"),
                  "-c", str(self.folder / "nginx.conf")], stderr=subprocess.PIPE, **who)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while time.monotonic() < deadline and self.process.poll() is None:
                 if is_open(self.http_port) and is_open(self.https_port):
                     return
@@ -111,7 +111,7 @@ class Nginx:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(60)
+                self.process.wait(300)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -196,7 +196,7 @@ class Program:
         """Returns the exit status, None for one that does not end."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60)
+            return self.process.wait(300)
         except subprocess.TimeoutExpired:
             return None
 
@@ -250,7 +250,7 @@ def refusal(status, error="invalid_request"):
 def curl(server, url, *arguments, body=""):
     """Secrets go to curl on its standard input, so that they stand in no process list."""
     ran = subprocess.run(
-        ["curl", "-sS", "-q", "--http2", "--cacert", str(server.certificate), "--max-time", "20", "--data-binary",
+        ["curl", "-sS", "-q", "--http2", "--cacert", str(server.certificate), "--max-time", "300", "--data-binary",
          "@-", "-D", "-", "-w", "%{stderr}%{http_version}", *arguments, url],
         input=body.encode(), capture_output=True, check=False)
     head, _, rest = ran.stdout.decode(errors="replace").rpartition("\r\n\r\n")
@@ -260,7 +260,7 @@ def curl(server, url, *arguments, body=""):
 
 
 def ask(server, method, path, headers=(), body=None, chunked=False):
-    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=300)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in headers:
@@ -280,7 +280,7 @@ def ask(server, method, path, headers=(), body=None, chunked=False):
 
 def raw(server, text):
     """The first line of what comes for bytes that no client library would send, and the body."""
-    with socket.create_connection(("127.0.0.1", server.http_port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", server.http_port), 300) as connection:
         connection.sendall(text)
         received = b""
         while piece := connection.recv(65536):
@@ -400,7 +400,7 @@ def spoken_to(program, body, parameters):
 
     begin, params, stdin, stdout = 1, 4, 5, 6
     text = b"".join(pair(name, value) for name, value in parameters)
-    with socket.create_connection(("127.0.0.1", program.port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", program.port), 300) as connection:
         connection.sendall(record(begin, struct.pack("!HB5x", 1, 0)) + record(params, text) + record(params, b"") +
                            record(stdin, body) + record(stdin, b""))
         received = b""

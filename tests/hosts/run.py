@@ -29,8 +29,8 @@ import check_host
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 4
-# Seconds after which something has not finished. Nothing else may be concluded from it: the machine may be busy.
-LONG = 60
+# Seconds after which something did not finish. Nothing else may be concluded from it: the machine may be busy.
+LONG = 300
 
 # What a host fails and we cannot mend, by the name of the check, and why.
 KNOWN = {
@@ -126,8 +126,8 @@ def run_checks(program, report):
     with started(program) as (process, url):
         known = [word for name in KNOWN.get(report.name, {}) if name in check_host.CHECKS
                  for word in ("--expect-fail", name)]
-        done = subprocess.run([sys.executable, HERE / "check_host.py", url, "--demo", *known], capture_output=True,
-                              text=True, check=False, timeout=600)
+        done = subprocess.run([sys.executable, HERE / "check_host.py", url, "--demo", "--timeout", str(LONG), *known], capture_output=True,
+                              text=True, check=False, timeout=12 * LONG)
         lines = done.stdout.splitlines()
         for line in lines:
             verdict, _, rest = line.partition(" ")
@@ -140,29 +140,31 @@ def run_checks(program, report):
                 report.failures.append(f"{name}: {seen}")
         if not lines or not re.fullmatch(r"\d+ passed, \d+ failed", lines[-1]):
             report.failures.append(f"check_host.py did not end: {done.stdout[-300:]} {done.stderr[-1000:]}")
-        report.add("other-routes", other_routes(url))
-        report.add("peer", told_peer(url))
-        report.add("long-start-lines", long_start_lines(url))
-        report.add("absolute-form", absolute_form(url))
-        report.add("http-1-0-expect", http_1_0_expect(url))
-        report.add("http-1-0-chunks", http_1_0_chunks(url))
-        report.add("many-pipelined", many_pipelined(url))
-        report.add("bare-line-feeds", bare_line_feeds(url))
-        report.add("endless-chunk-line", endless_chunk_line(url, process))
-        report.add("endless-headers", endless_headers(url, process))
-        report.add("held-connections", held_connections(url))
-        report.add("unread-answers", unread_answers(url, process))
+        for check, *told in ((other_routes, url), (told_peer, url), (long_start_lines, url), (absolute_form, url),
+                             (http_1_0_expect, url), (http_1_0_chunks, url), (many_pipelined, url), (bare_line_feeds, url),
+                             (endless_chunk_line, url, process), (endless_headers, url, process), (held_connections, url),
+                             (unread_answers, url, process)):
+            report.add(NAMES.get(check.__name__, check.__name__.replace("_", "-")), tried(check, *told))
         head = f"POST /oauth2/token HTTP/1.1\r\nHost: a\r\n{FORM}\r\nContent-Length: 1000\r\n".encode()
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for name, seen in zip(("slow-headers", "slow-bodies"), pool.map(
                     lambda begun: slow_for_ever(url, begun), (head, head + b"\r\n"))):
                 report.add(name, seen)
         report.add("sigterm", ended_by(process))
-    report.add("behind-a-proxy", behind_a_proxy(program))
-    report.add("throttled-behind-a-proxy", throttled_behind_a_proxy(program))
-    report.add("taken-port", taken_port(program))
-    report.add("answer-that-throws", answer_that_throws(program))
-    report.add("few-descriptors", few_descriptors(program))
+    for check in (behind_a_proxy, throttled_behind_a_proxy, taken_port, answer_that_throws, few_descriptors):
+        report.add(check.__name__.replace("_", "-"), tried(check, program))
+
+
+# Checks that are not called like their functions.
+NAMES = {"told_peer": "peer"}
+
+
+def tried(check, *told):
+    """What was seen that is wrong, None where all was well."""
+    try:
+        return check(*told)
+    except check_host.Seen as seen:
+        return str(seen)
 
 
 def told_peer(url):
@@ -256,7 +258,7 @@ def few_descriptors(program):
         wrong, before = other_routes(url), len(list(used.iterdir()))
         with contextlib.ExitStack() as connections:
             for _ in range(100):
-                line = connections.enter_context(socket.create_connection((at.hostname, at.port), 10))
+                line = connections.enter_context(socket.create_connection((at.hostname, at.port), LONG))
                 line.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
             # The host has run out when it holds as many as it may, or leaves connections waiting on purpose.
             last = time.monotonic() + 1
@@ -369,16 +371,21 @@ def endless_headers(url, process):
 def held_connections(url):
     """Whether 40 clients that have sent part of a head keep nobody waiting: they hold more threads than a small pool
     has. They are open still when others have been answered, so nobody waited for their time to be over."""
-    with contextlib.ExitStack() as lines:
-        held = [lines.enter_context(host_at(url).connect()) for _ in range(40)]
-        for line in held:
-            line.send(b"POST /oauth2/token HTTP/1.1\r\nHos")
-        for _ in range(20):
-            answer = ask(url, "GET", "/health")
-            if answer.status != 200:
-                return f"{answer}"
-        ended = sum(line.is_ended() for line in held)
-        return f"answered only after {ended} of 40 were cut off" if ended == len(held) else None
+    answered = 0
+    # On a busy machine all may be cut off before others have been answered, which shows nothing: then once more.
+    for _ in range(10):
+        with contextlib.ExitStack() as lines:
+            held = [lines.enter_context(host_at(url).connect()) for _ in range(40)]
+            for line in held:
+                line.send(b"POST /oauth2/token HTTP/1.1\r\nHos")
+            while answered < 20:
+                answer = ask(url, "GET", "/health")
+                if answer.status != 200:
+                    return f"{answer}"
+                if all(line.is_ended() for line in held):
+                    break
+                answered += 1
+    return None if answered == 20 else f"answered only after all 40 were cut off, but for {answered} of 20"
 
 
 def unread_answers(url, process):
@@ -406,14 +413,14 @@ def kept_of(url, process, begun, piece):
     return f"{kept >> 20} MiB of 62 are kept" if kept > 16 << 20 else None
 
 
-def slow_for_ever(url, begun):
+def slow_for_ever(url, begun, slow_bytes=120):
     """Whether a client that sends a byte now and then is cut off or answered after a while: it may hold a thread.
 
-    The bytes are counted, of which a host with a limit of 15 s takes 30."""
+    The bytes are counted, of which a host with a limit of 15 s takes 30; who is late, because the machine is busy, more."""
     with host_at(url).connect() as line:
         line.send(begun)
         line.socket.settimeout(0.5)
-        for _ in range(60):
+        for _ in range(slow_bytes):
             try:
                 line.socket.sendall(b"x")
                 line.socket.recv(65536)
@@ -422,7 +429,7 @@ def slow_for_ever(url, begun):
                 pass
             except OSError:
                 return None
-    return "it is listened to for 60 bytes, one in half a second"
+    return f"it did not finish in {slow_bytes} bytes, one in half a second"
 
 
 def resident_bytes(process):

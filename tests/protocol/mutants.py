@@ -209,7 +209,7 @@ def failing_tests(program, include, room, main_object):
     objects = [str(made)] + ([] if program == "protocol/explorer" else [str(main_object)])
     subprocess.run(["g++", *objects, "-o", str(room / "program"), *LIBRARIES], check=True)
     try:
-        done = subprocess.run([str(room / "program")], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(room / "program")], capture_output=True, text=True, timeout=600)
         output = done.stdout
         crashed = done.returncode not in (0, 1)
     except subprocess.TimeoutExpired as late:

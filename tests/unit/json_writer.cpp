@@ -149,6 +149,9 @@ TEST_CASE("an escape costs no time for each character behind it (8259 7)") {
         return least;
     };
     const std::string escaped(10'000, '"'), plain(4'000'000, 'a');
-    // Their product would take more than fifty times as long.
-    CHECK(time_of(escaped + plain) < 16 * (time_of(escaped) + time_of(plain)));
+    // Their product would take more than fifty times as long, each time; on a busy machine one measurement says nothing.
+    bool holds = false;
+    for (int times = 0; times != 20 && !holds; ++times)
+        holds = time_of(escaped + plain) < 16 * (time_of(escaped) + time_of(plain));
+    CHECK(holds);
 }

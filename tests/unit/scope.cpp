@@ -63,8 +63,10 @@ TEST_CASE("thousands of words cost no square of their number: a form may hold as
         }
         return std::chrono::duration<double>(least).count();
     };
-    // The square would take 900 times as long.
-    CHECK(seconds_of(9000) < 300 * seconds_of(300));
+    // The square would take 900 times as long, each time; on a busy machine one measurement says nothing.
+    bool holds = false;
+    for (int times = 0; times != 20 && !holds; ++times) holds = seconds_of(9000) < 300 * seconds_of(300);
+    CHECK(holds);
 }
 
 TEST_CASE("scope words are whole and case-sensitive, in any order (R59, 6749 3.3)") {

@@ -70,7 +70,7 @@ std::string ask(asio::io_context& context, const detail::redis_address& to, std:
 TEST_CASE("an awaited Redis connection to where nobody listens fails at once, by name and by number (R51)") {
     for (const char* const host : {"127.0.0.1", "localhost"}) {
         asio::io_context context;
-        CHECK(ask(context, {host, 1}, 5s).starts_with("not connected: "));
+        CHECK(ask(context, {host, 1}, 1min).starts_with("not connected: "));
     }
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("who listens and says nothing to an awaiting Redis client is given up 
     CHECK(ask(context, silent.address(), 100ms) == "no answer within the timeout");
     const auto took = std::chrono::steady_clock::now() - begun;
     CHECK(took >= 100ms);
-    CHECK(took < 60s); // a busy machine may be late
+    CHECK(took < 5min); // else it did not finish
 }
 
 TEST_CASE("an awaited Redis answer may come whole, by name, cut off, or be no answer at all") {
@@ -94,7 +94,7 @@ TEST_CASE("an awaited Redis answer may come whole, by name, cut off, or be no an
         asio::io_context context;
         scripted_server server(context);
         asio::co_spawn(context, server.serve({each.says}), asio::detached);
-        CHECK(ask(context, server.address(each.host), 5s) == each.gives);
+        CHECK(ask(context, server.address(each.host), 1min) == each.gives);
     }
 }
 
@@ -119,9 +119,9 @@ TEST_CASE("a name with two addresses that are silent is given up at the timeout,
     asio::co_spawn(
         strand,
         [&]() -> asio::awaitable<void> { ended = co_await detail::connect_to_one_of(both, *at); }, asio::detached);
-    for (const auto until = std::chrono::steady_clock::now() + 20s; !ended && std::chrono::steady_clock::now() < until;)
+    for (const auto until = std::chrono::steady_clock::now() + 5min; !ended && std::chrono::steady_clock::now() < until;)
         context.run_one_for(1s);
+    REQUIRE_MESSAGE(ended.has_value(), "it did not finish in five minutes");
     CHECK(at->is_late());
-    REQUIRE(ended.has_value());
     CHECK(*ended == asio::error::operation_aborted);
 }

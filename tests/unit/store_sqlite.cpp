@@ -97,7 +97,11 @@ void write_bytes(const std::string& path, std::string_view bytes) {
     std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
+/// More than any call takes on a busy machine, where the timeout is not what is tried.
+constexpr std::chrono::milliseconds unhurried = 1min;
+
 sqlite_store opened(const std::string& path, sqlite_settings settings = {}) {
+    if (settings.busy_timeout == sqlite_settings{}.busy_timeout) settings.busy_timeout = unhurried;
     auto store = sqlite_store::open(path, settings);
     INFO((store ? std::string() : store.error().message));
     REQUIRE(store.has_value());
@@ -462,10 +466,15 @@ TEST_CASE("64 refreshes with one token get one successor and make one generation
 
 TEST_CASE("a locked file is an outage soon after the busy timeout, for a queue of writers too; reads go on (R51)") {
     const temporary_directory dir;
-    auto store = opened(dir.file(), impatient(1500ms));
-    REQUIRE(store.insert(row_of(1)).has_value());
+    REQUIRE(opened(dir.file()).insert(row_of(1)).has_value());
     raw_database other(dir.file());
     other.run("BEGIN IMMEDIATE");
+    // Far below two timeouts: the wait for the queue and the wait for the file are one. A busy machine may be late, so
+    // it is tried again with more time.
+    bool waits_once = false;
+    for (auto timeout = 1500ms; timeout < 30s && !waits_once; timeout *= 3) {
+    CAPTURE(timeout.count());
+    auto store = opened(dir.file(), impatient(timeout));
     std::vector<std::chrono::steady_clock::duration> took(12);
     const unsigned outages = at_once(12, [&](unsigned i) {
         const auto write = [&] {
@@ -483,18 +492,19 @@ TEST_CASE("a locked file is an outage soon after the busy timeout, for a queue o
         return !written;
     });
     CHECK(outages == 12);
-    for (const auto each : took) {
-        CHECK(each >= 1490ms);
-        // Far below two timeouts: the wait for the queue and the wait for the file are one.
-        CHECK(each < 2900ms);
+    for (const auto each : took) CHECK(each >= timeout - 10ms);
+    waits_once = std::all_of(took.begin(), took.end(), [&](auto each) { return each < 2 * timeout - 100ms; });
     }
+    CHECK(waits_once);
+    auto store = opened(dir.file(), impatient(1500ms));
     CHECK(found(store, key_of(1)).current == first_generation);
     CHECK(sqlite_store::open(dir.file(), impatient(50ms)).has_value());
     const auto refused = store.reap(noon + 48h);
     REQUIRE_FALSE(refused.has_value());
     CHECK_FALSE(refused.error().detail.empty());
     other.run("COMMIT");
-    CHECK(is_advanced(store.advance(key_of(1), generation{0}, generation{1}, noon)));
+    auto patient = opened(dir.file());
+    CHECK(is_advanced(patient.advance(key_of(1), generation{0}, generation{1}, noon)));
 }
 
 TEST_CASE("a call that does not return keeps the next ones waiting until their deadline alone (R51)") {
@@ -914,9 +924,9 @@ TEST_CASE("the conformance kit passes, over two stores on one file, with rows se
     for (const auto synchronous : {sqlite_synchronous::full, sqlite_synchronous::normal}) {
         const temporary_directory dir;
         // Every other thread has a store of its own, as two processes would.
-        auto one = opened(dir.file(), {synchronous, 5s}), other = opened(dir.file(), {synchronous, 5s});
+        auto one = opened(dir.file(), {synchronous}), other = opened(dir.file(), {synchronous});
         raw_database raw(dir.file());
-        sqlite3_busy_timeout(raw.db, 5000);
+        sqlite3_busy_timeout(raw.db, 60'000);
         conformance_options options;
         options.rounds = 10;
         options.set_back = [&](const row_key& key, generation to) {

@@ -118,6 +118,7 @@ std::vector<control> all_controls() {
 conformance_options options_for(const control& what) {
     conformance_options options;
     options.rounds = 20;
+    // Each of these is asked some times at least, however late the machine is.
     options.recovery = std::chrono::milliseconds(50);
     const auto store = what.open();
     if (what.hooks == control::with_fault) options.fault = [=] { store->break_next_call(); };

@@ -44,19 +44,21 @@ template <class Probe, class Over> void advance_until(const Probe& at, const row
 template <class Bench, class Probe, class Act, class MakeOver>
 void amid_advances(Bench& bench, const Probe& at, const row_key& key, std::atomic<std::uint32_t>& acknowledged, Act act,
                    MakeOver make_over) {
+    constexpr std::uint32_t enough_turns = 1000;
+    std::atomic<std::uint32_t> turns{0};
     bench.race(at.saw(), [&](const auto& own, std::size_t i, starting_line& line) {
         line.arrive_and_wait();
         if (i != 0) {
             auto over = make_over();
             advance_until(own, key, [&](bool advanced) {
                 acknowledged += advanced;
+                ++turns;
                 return over(advanced);
             });
             return;
         }
         // When the others are in full swing; a store that lets none through is another check's matter.
-        const auto patience = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
-        while (acknowledged == 0 && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+        while (acknowledged == 0 && turns < enough_turns && !own.saw().failed()) std::this_thread::yield();
         act(own);
     });
 }
