@@ -164,7 +164,6 @@ void routes(httplib::Server& server, auto& endpoint, const regrant::client_list&
 
 /// Serves until a signal comes. The signals are blocked in all threads.
 int run(httplib::Server& server, auto& store, const options& told, const sigset_t& signals) {
-    server.new_task_queue = [&] { return new regrant::host::httplib_pool(told.threads); };
     server.set_read_timeout(5).set_write_timeout(5).set_keep_alive_timeout(5);
     std::atomic<bool> is_over = false;
     std::thread listening([&] {

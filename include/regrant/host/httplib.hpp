@@ -17,6 +17,7 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -137,8 +138,8 @@ inline void answer_error(httplib::Response& to) {
 ///   `httplib_server` reads the head itself and keeps connections open;
 /// - a pool that grows, where httplib's own is held by 8 slow clients;
 /// - a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
-/// - a target in absolute form, which httplib takes for a path, is routed by its path, and one with `%2F` is not
-///   decoded, so that `/oauth2%2Ftoken` is another path than `/oauth2/token` (RFC 3986 2.2);
+/// - requests are routed by the bytes of their path, which httplib would decode: `/oauth2%2Ftoken` and `/oauth2/%74oken`
+///   are other paths than `/oauth2/token`. Of a target in absolute form, which httplib takes for a path, it is the path;
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
 /// httplib waits 5 s for each byte of a head. Use `httplib_server` unless a proxy in front bounds that time.
@@ -148,9 +149,7 @@ inline void prepare(httplib::Server& server) {
     server.set_keep_alive_max_count(1);
     server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
         using enum httplib::Server::HandlerResponse;
-        const std::string raw(path_of(from.target));
-        const bool is_slash_hidden = raw.find("%2F") != raw.npos || raw.find("%2f") != raw.npos;
-        if (is_slash_hidden || !from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = raw;
+        const_cast<httplib::Request&>(from).path = path_of(from.target);
         const bool is_read =
             from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
         if (asks_to_close(from)) close_after(to);
@@ -184,20 +183,29 @@ public:
     explicit httplib_server(httplib_limits limits = {}) : limits_(limits) {
         prepare(*this);
         set_keep_alive_max_count(100'000); // as many as the client likes, where httplib would close after 5
+        new_task_queue = [this] {
+            auto* const pool = new httplib_pool(limits_.ready_threads, limits_.most_threads);
+            pool_ = pool; // httplib deletes it when no connection is open any more
+            return pool;
+        };
     }
 
 private:
     bool process_and_close_socket(socket_t connected) override {
-        httplib_stream stream(connected, svr_sock_, limits_);
         try {
-            auto read = httplib_stream::next::request;
-            do {
-                read = stream.read_head(std::chrono::seconds(keep_alive_timeout_sec_));
-                if (read == httplib_stream::next::refused) stream.refuse();
-            } while (read == httplib_stream::next::request && answer(stream) && stream.goes_on());
-        } catch (...) { // no memory: the connection ends here
+            httplib_stream stream(connected, svr_sock_, limits_, pool_);
+            try {
+                auto read = httplib_stream::next::request;
+                do {
+                    read = stream.read_head(std::chrono::seconds(keep_alive_timeout_sec_));
+                    if (read == httplib_stream::next::refused) stream.refuse();
+                } while (read == httplib_stream::next::request && answer(stream) && stream.goes_on());
+            } catch (...) { // no memory: the connection ends here
+            }
+            stream.close();
+        } catch (...) { // not even for its stream
+            ::close(connected);
         }
-        stream.close();
         return true;
     }
 
@@ -224,6 +232,7 @@ private:
     }
 
     httplib_limits limits_;
+    std::atomic<httplib_pool*> pool_ = nullptr;
 };
 
 /// Takes a port for `listen_after_bind`. httplib's own socket options would let two servers share one port, and it

@@ -6,6 +6,7 @@
 #include "../detail/ascii.hpp"
 #include "../request_framing.hpp"
 #include "../secret.hpp"
+#include "httplib_pool.hpp"
 
 #include <httplib.h>
 
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
@@ -38,6 +40,9 @@ struct httplib_limits {
     /// For a client to close its side after our last answer. Without the wait its late bytes could reset the connection
     /// before it has read the answer.
     std::chrono::milliseconds farewell = std::chrono::seconds(2);
+    /// Threads, one for each open connection: as many are started at once, and as many there are at most. When all are
+    /// taken, idle connections are closed for those that wait.
+    std::size_t ready_threads = 8, most_threads = 512;
 };
 
 /// A connection whose requests are judged by their bytes before httplib sees them.
@@ -46,11 +51,14 @@ struct httplib_limits {
 /// request ends. This stream gives it one request at a time, and nothing behind it.
 class httplib_stream final : public httplib::Stream {
     using clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds longest_poll = std::chrono::hours(1); // an int holds it
 
 public:
     /// \param listening  the server's socket: -1 once it stops
-    httplib_stream(socket_t connected, const std::atomic<socket_t>& listening, const httplib_limits& limits)
-        : socket_(connected), listening_(listening), limits_(limits) {
+    /// \param pool       ends what rests when it stops, or others wait; without one the server is looked at now and then
+    httplib_stream(socket_t connected, const std::atomic<socket_t>& listening, const httplib_limits& limits,
+                   httplib_pool* pool = nullptr)
+        : socket_(connected), listening_(listening), pool_(pool), limits_(limits) {
         coded_.reserve(2 * sizeof room_); // never moved, so that the destructor wipes all that was in it
         name_of(&::getpeername, remote_ip, remote_port);
         name_of(&::getsockname, local_ip, local_port);
@@ -74,12 +82,13 @@ public:
         last_ = clock::now() + idle;
         bool is_begun = false;
         while (!framing_.has_head() && !framing_.is_broken()) {
-            if (begin_ == end_ && !fill(is_stopping::noticed)) return next::none;
+            if (begin_ == end_ && !fill(is_begun ? wait::head : wait::idle)) return next::none;
             if (!std::exchange(is_begun, true)) last_ = clock::now() + limits_.request;
             const std::string_view text(room_ + begin_, end_ - begin_);
             const std::size_t taken = framing_.take(text);
             begin_ += taken;
-            if (!framing_.is_idle()) head_.append(text.substr(0, taken));
+            if (framing_.is_idle()) head_ = secret(); // an empty line, of which a piece may have come before
+            else head_.append(text.substr(0, taken));
         }
         if (framing_.is_broken()) return next::refused;
         last_ = clock::now() + limits_.request; // for the body
@@ -109,7 +118,7 @@ public:
         constexpr std::size_t most_drained_bytes = std::size_t{1024} * 1024;
         ::shutdown(socket_, SHUT_WR);
         last_ = clock::now() + limits_.farewell;
-        for (std::size_t drained = 0; drained < most_drained_bytes && fill(is_stopping::noticed); drained += end_) {}
+        for (std::size_t drained = 0; drained < most_drained_bytes && fill(wait::idle); drained += end_) {}
         ::close(socket_);
     }
 
@@ -127,7 +136,7 @@ public:
         if (!from.empty()) return give(from, to, size, at_);
         while (coded_at_ == coded_.size()) {
             if (framing_.is_over()) return 0;
-            if (begin_ == end_ && !fill(is_stopping::ignored)) return -1;
+            if (begin_ == end_ && !fill(wait::body)) return -1;
             coded_.clear();
             coded_at_ = 0;
             begin_ += framing_.take({room_ + begin_, end_ - begin_}, [&](std::string_view piece) { keep(piece); });
@@ -168,7 +177,8 @@ public:
     int remote_port = 0, local_port = 0;
 
 private:
-    enum class is_stopping : std::uint8_t { ignored, noticed };
+    /// What the client is waited for. A wait for a head ends when the server stops, an idle one also when others wait.
+    enum class wait : std::uint8_t { idle, head, body };
 
     template <class Ask> void name_of(Ask ask, std::string& ip, int& port) const {
         ::sockaddr_storage address{};
@@ -200,19 +210,33 @@ private:
     }
 
     bool awaits(short what, clock::time_point last) const {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - clock::now()).count();
         ::pollfd one{socket_, what, 0};
-        return left > 0 && ::poll(&one, 1, static_cast<int>(left)) > 0;
+        while (true) {
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - clock::now());
+            if (left.count() <= 0) return false;
+            const int ready = ::poll(&one, 1, static_cast<int>((std::min)(left, longest_poll).count()));
+            if (ready > 0) return true;
+            if (ready < 0 && errno != EINTR) return false;
+        }
+    }
+
+    /// Waits for bytes, or for an end of the connection.
+    bool awaits_bytes(wait what) {
+        if (what == wait::body) return awaits(POLLIN, last_);
+        if (pool_ == nullptr) {
+            constexpr std::chrono::milliseconds look(50);
+            while (listening_ != INVALID_SOCKET && clock::now() < last_)
+                if (awaits(POLLIN, (std::min)(last_, clock::now() + look))) return true;
+            return false;
+        }
+        using enum httplib_pool::gives_way;
+        const httplib_pool::rest here(pool_, socket_, what == wait::idle ? to_others : to_shutdown);
+        return !here.is_ended() && awaits(POLLIN, last_) && !here.is_ended();
     }
 
     /// Reads more; false when the client has closed or the time is over.
-    bool fill(is_stopping stop) {
-        constexpr std::chrono::milliseconds look(50);
-        while (true) {
-            const auto now = clock::now();
-            if (now >= last_ || (stop == is_stopping::noticed && listening_ == INVALID_SOCKET)) return false;
-            if (awaits(POLLIN, (std::min)(last_, now + look + std::chrono::milliseconds(1)))) break;
-        }
+    bool fill(wait what) {
+        if ((what != wait::body && listening_ == INVALID_SOCKET) || !awaits_bytes(what)) return false;
         const ssize_t got = ::recv(socket_, room_, sizeof room_, 0);
         begin_ = 0;
         end_ = got > 0 ? static_cast<std::size_t>(got) : 0;
@@ -221,6 +245,7 @@ private:
 
     socket_t socket_;
     const std::atomic<socket_t>& listening_;
+    httplib_pool* pool_;
     httplib_limits limits_;
     clock::time_point last_{};
     request_framing framing_{};
