@@ -26,6 +26,7 @@ ROOMS = {
     "hiredis/*": ["detail/hiredis.hpp"],
     "poll.h": ["detail/libpq*.hpp", "host/pistache.hpp", "host/httplib_stream.hpp"],
     "sys/socket.h": ["detail/hiredis.hpp", "host/fastcgi.hpp", "host/pistache.hpp", "host/httplib_stream.hpp"],
+    "sys/un.h": ["detail/redis_url.hpp"],
     "sys/mman.h": ["detail/process.hpp"],
     "sys/resource.h": ["host/restinio.hpp"],
     "sys/types.h": ["host/httplib_stream.hpp"],

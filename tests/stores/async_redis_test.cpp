@@ -331,6 +331,24 @@ TEST_CASE("a password, replicas to wait for, a primary that is demoted: as with 
     CHECK(advanced(demoted.waited, row.key, 0, 1));
 }
 
+TEST_CASE("a Unix socket leads awaiting callers to the server, with a password and to a database (R244)") {
+    server own("async_socket", on_unix_socket + " 'requirepass hunter2'");
+    const std::string at = own.socket_url().substr(7);
+    waited_scene over("unix://:hunter2@" + at + "?db=3");
+    const grant row = fresh_row("alice");
+    CHECK(inserted(over.waited, row));
+    CHECK(advanced(over.waited, row.key, 0, 1));
+    waited_scene over_tcp("redis://:hunter2@" + own.url.substr(8) + "/3");
+    CHECK(good(over_tcp.waited.revoke_subject("alice")) == 1);
+    CHECK(found(over.waited, row.key).state == revocation::revoked);
+    own.kill();
+    const auto gone = over.waited.find(row.key);
+    REQUIRE_FALSE(gone);
+    CHECK(says(gone.error().detail, "Redis " + at));
+    own.start();
+    CHECK(eventually([&] { return over.waited.find(row.key).has_value(); }));
+}
+
 TEST_CASE("who cancels a call costs the Redis store a connection, and nobody else anything") {
     server own("async_cancelled");
     waited_scene at(own.url, {.connections = 1});

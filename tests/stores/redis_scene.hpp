@@ -75,6 +75,9 @@ struct server {
         return read;
     }
 
+    /// The same server by its Unix socket, if its options were `on_unix_socket`.
+    std::string socket_url() const { return "unix://" + folder + "/redis.sock"; }
+
     std::string folder, url;
 };
 
@@ -85,6 +88,8 @@ inline redis_settings patient(redis_settings settings) {
     if (settings.connect_timeout == defaults.connect_timeout) settings.connect_timeout = unhurried;
     return settings;
 }
+
+inline const std::string on_unix_socket = "'unixsocket redis.sock'";
 
 /// One server as an operator sees it, with neither cluster nor pool.
 class raw_server {
@@ -99,6 +104,12 @@ public:
         REQUIRE(answer.has_value());
         const detail::redis_value value = **answer;
         return value.is_integer() ? std::to_string(value.integer()) : std::string(value.text());
+    }
+    bool knows(std::string_view command) {
+        const auto answer = detail::redis_cluster::ask(node_, detail::redis_command({"COMMAND", "INFO", command}),
+                                                       clock_type::now() + unhurried);
+        REQUIRE((answer.has_value() && (**answer).size() == 1));
+        return (**answer)[0].is_array();
     }
     const detail::redis_address& address() const { return at_; }
     std::string port() const { return std::to_string(at_.port); }

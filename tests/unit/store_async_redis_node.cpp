@@ -50,7 +50,7 @@ std::string ask(asio::io_context& context, const detail::redis_address& to, std:
         [&]() -> asio::awaitable<void> {
             detail::async_redis_connection connection(strand);
             const auto until = std::chrono::steady_clock::now() + timeout;
-            const auto failed = co_await connection.open(to, until);
+            const auto failed = co_await connection.open(to, nullptr, until);
             if (failed) {
                 said = "not connected: " + *failed;
                 co_return;

@@ -118,7 +118,10 @@ TEST_CASE("a URL names user, password, host, port, database, and nothing of a br
           "redis://a:hunter2@h:0", "redis://a:hunter2@h:65536", "redis://a:hunter2@h:12x", "redis://a:hunter2@h:",
           "redis://a:hunter2@h/x", "redis://a:hunter2@h/-1", "redis://a:hunter2@h/1/2", "redis://a:hunter2%zz@h",
           "redis://a:hunter2%4@h", "redis://a:hunter2@[::1", "redis://a:hunter2@[::1]7", "redis://a:hunter2@h?db=1",
-          "rediss://a:hunter2@h", "unix:///hunter2"}) {
+          "redis://a:hunter2@h,i", "redis://a:hunter2/@h", "redis://a:hunter2#@h", "redis://a:hunter2?@h",
+          "redis://hunter2%2F", "unix:hunter2", "unix://hunter2", "unix://:hunter2@h/s", "unix://:hunter2%4@/s",
+          "unix:///hunter2?db=x", "unix:///hunter2?x=1", "unix:///hunter2%4", "redis+sentinel://:hunter2@h",
+          "redis+sentinel://:hunter2@h,/m", "redis+sentinel://:hunter2@h/m/x"}) {
         CAPTURE(broken);
         const auto store = redis_store::open(broken);
         REQUIRE_FALSE(store.has_value());
@@ -127,21 +130,77 @@ TEST_CASE("a URL names user, password, host, port, database, and nothing of a br
     }
 }
 
-TEST_CASE("a URL of another kind is told what is wrong with it (R244)") {
+TEST_CASE("a URL of a Unix socket names its path, user, password and database (R244)") {
+    const auto whole = detail::redis_url::parse("unix://login:p%40ss@/run/red%20is/redis.sock?db=3");
+    REQUIRE(whole.has_value());
+    CHECK(whole->at.how == detail::redis_address::kind::local_socket);
+    CHECK(whole->at.host == "/run/red is/redis.sock");
+    CHECK(whole->at.text() == "/run/red is/redis.sock");
+    CHECK(whole->user == "login");
+    CHECK(whole->password->reveal() == "p@ss");
+    CHECK(whole->database == 3);
+    for (const char* const least : {"unix:///a@b", "redis+unix:///a@b", "redis+socket:///a@b", "valkey+unix:///a@b"}) {
+        const auto read = detail::redis_url::parse(least);
+        REQUIRE(read.has_value());
+        CHECK((read->at.host == "/a@b" && !read->password && read->database == 0));
+    }
+}
+
+TEST_CASE("a URL of Sentinels names each of them, the master, and its user, password and database (R244)") {
+    const auto whole = detail::redis_url::parse("redis+sentinel://login:p%40ss@s1:26380,[::1]:1,s3/my%20master/7");
+    REQUIRE(whole.has_value());
+    CHECK(whole->at.how == detail::redis_address::kind::master);
+    CHECK(whole->at.text() == "master my master");
+    REQUIRE(whole->sentinels.size() == 3);
+    CHECK(whole->sentinels[0].text() == "s1:26380");
+    CHECK(whole->sentinels[1].text() == "::1:1");
+    CHECK(whole->sentinels[2].text() == "s3:26379");
+    CHECK(whole->user == "login");
+    CHECK(whole->password->reveal() == "p@ss");
+    CHECK(whole->database == 7);
+    CHECK(!whole->has_tls);
+    for (const char* const least : {"rediss+sentinel://s/m", "valkeys+sentinel://s/m/"}) {
+        const auto read = detail::redis_url::parse(least);
+        REQUIRE(read.has_value());
+        CHECK((read->has_tls && read->at.host == "m" && read->database == 0 && read->sentinels.size() == 1));
+    }
+    CHECK(detail::redis_url::parse("rediss://h")->has_tls);
+    CHECK(detail::redis_url::parse("valkeys://h")->has_tls);
+}
+
+TEST_CASE("a URL that is not understood says which part is wrong (R244)") {
     struct {
         const char *url, *words;
     } const rows[] = {
-        {"rediss://h", "TLS"},
-        {"valkeys://h", "TLS"},
-        {"redis+sentinel://h:26379/main", "Sentinel"},
-        {"unix:///run/redis.sock", "Unix socket"},
-        {"redis+unix:///run/redis.sock", "Unix socket"},
-        {"/run/redis.sock", "Unix socket"},
-        {"redis:///run/redis.sock", "Unix socket"},
-        {"redis:///3", "names no host"},
-        {"redis://h/main", "number of a database"},
-        {"redis://h:x", "port"},
+        {"/run/redis.sock", "write unix:// before it"},
         {"h:6379", "does not begin with redis://"},
+        {"redis-sentinel://h/main", "does not begin with redis://"},
+        {"redis:///run/redis.sock", "written unix:///path"},
+        {"redis:///3", "names no host"},
+        {"redis://h,i", "a list of hosts"},
+        {"redis://%2Frun%2Fredis.sock", "percent escape in its host"},
+        {"redis://h/main", "number of a database"},
+        {"redis://h/65536", "number of a database"},
+        {"redis://h:x", "port"},
+        {"redis://[::1", "bracket"},
+        {"redis://h?db=1", "written as a path"},
+        {"redis://h#1", "%23"},
+        {"redis://:a/b@h", "%2F"},
+        {"redis://:%4@h", "escape before its @"},
+        {"unix://", "no path"},
+        {"unix:///", "no path"},
+        {"unix:///a%00b", "no path"},
+        {"unix:///%zz", "in the path of the Unix socket"},
+        {"unix://run/redis.sock", "write unix:///path"},
+        {"unix:///s?database=1", "?db="},
+        {"unix:///s?db=", "?db="},
+        {"redis+sentinel://h", "names no master"},
+        {"redis+sentinel://h/", "names no master"},
+        {"redis+sentinel:///main", "names no host"},
+        {"redis+sentinel://h,/main", "names no host"},
+        {"redis+sentinel://h:0/main", "port"},
+        {"redis+sentinel://h/main/x", "behind the master"},
+        {"redis+sentinel://h/%4", "name of the master"},
     };
     for (const auto& row : rows) {
         CAPTURE(row.url);
@@ -150,5 +209,7 @@ TEST_CASE("a URL of another kind is told what is wrong with it (R244)") {
         CAPTURE(refused.error().message);
         CHECK(refused.error().message.find(row.words) != std::string::npos);
     }
+    const auto longest = detail::redis_url::parse("unix:///" + std::string(200, 'a'));
+    REQUIRE_FALSE(longest);
+    CHECK(longest.error().message.find("too long") != std::string::npos);
 }
-

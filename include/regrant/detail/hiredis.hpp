@@ -5,6 +5,7 @@
 
 #include "../result.hpp"
 #include "../secret.hpp"
+#include "redis_tls_session.hpp"
 #include "redis_url.hpp"
 
 #include <hiredis/hiredis.h>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -137,18 +139,22 @@ struct redis_failure {
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
 ///
-/// hiredis connects and reads; what is sent goes past it, because it writes without MSG_NOSIGNAL, and a server that
-/// has gone away would end the host's process by SIGPIPE.
+/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone away
+/// would end the host's process by SIGPIPE.
 class redis_connection {
 public:
     redis_connection() noexcept = default;
 
-    static result<redis_connection, std::string> open(const redis_address& to, redis_time until) {
+    /// \param tls  null for none; nothing but its handshake is sent before the server is verified
+    static result<redis_connection, std::string> open(const redis_address& to, const redis_tls_client* tls,
+                                                      redis_time until) {
         redis_connection made;
         timeval left{};
         if (!until_then(until, left)) return unexpected(std::string("no time was left to connect"));
+        const bool is_tcp = to.how == redis_address::kind::tcp;
         // Resolving a name is outside of every timeout here; the system's resolver has its own.
-        made.context_.reset(redisConnectWithTimeout(to.host.c_str(), to.port, left));
+        made.context_.reset(is_tcp ? redisConnectWithTimeout(to.host.c_str(), to.port, left)
+                                   : redisConnectUnixWithTimeout(to.host.c_str(), left));
         if (!made.context_) return unexpected(std::string("out of memory"));
         if (made.context_->err != 0) return unexpected(made.words());
         ::fcntl(made.fd(), F_SETFD, FD_CLOEXEC);
@@ -156,8 +162,10 @@ public:
         const int on = 1;
         ::setsockopt(made.fd(), SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
-        redisEnableKeepAlive(made.context_.get());
+        if (is_tcp) redisEnableKeepAlive(made.context_.get());
         if (made.context_->err != 0) return unexpected(made.words());
+        if (tls != nullptr)
+            if (auto why = made.secure(*tls, to.host, until)) return unexpected(*std::move(why));
         return made;
     }
 
@@ -181,13 +189,7 @@ public:
     result<std::vector<redis_reply>, redis_failure> call_all(std::string_view bytes, std::size_t commands,
                                                              redis_time until) {
         using enum redis_failure::reach;
-        while (!bytes.empty()) {
-            if (!wait_until(until)) return failed(not_sent, "no time was left to send");
-            const ssize_t sent_bytes = ::send(fd(), bytes.data(), bytes.size(), no_signal);
-            if (sent_bytes < 0 && errno == EINTR) continue;
-            if (sent_bytes <= 0) return failed(not_sent, std::strerror(errno));
-            bytes.remove_prefix(static_cast<std::size_t>(sent_bytes));
-        }
+        if (auto why = write(bytes, until)) return failed(not_sent, *std::move(why));
         std::vector<redis_reply> answers;
         while (answers.size() != commands) {
             void* read = nullptr;
@@ -197,8 +199,8 @@ public:
                 answers.push_back(std::move(owned));
                 continue;
             }
-            if (!wait_until(until)) return failed(sent, "no answer within the timeout");
-            if (redisBufferRead(context_.get()) != REDIS_OK) return failed(sent, words());
+            if (auto why = receive(until)) return failed(sent, *std::move(why));
+            if (auto why = decrypt(until)) return failed(sent, *std::move(why));
         }
         return answers;
     }
@@ -212,13 +214,77 @@ private:
 
     int fd() const noexcept { return static_cast<int>(context_->fd); }
 
+    // Each of these returns why it failed.
+    using failure = std::optional<std::string>;
+
+    failure secure(const redis_tls_client& by, const std::string& host, redis_time until) {
+        auto begun = by.begin(host);
+        if (!begun) return std::move(begun).error();
+        tls_ = *std::move(begun);
+        while (true) {
+            const auto is_over = tls_->shake_hands();
+            // Where it failed, the server is told why.
+            auto unsent = send(tls_->to_send(), until);
+            if (!is_over) return is_over.error();
+            if (unsent || *is_over) return unsent;
+            if (auto why = receive(until)) return why;
+        }
+    }
+
+    failure write(std::string_view text, redis_time until) {
+        if (!tls_) return send(text, until);
+        if (auto encrypted = tls_->encrypt(text); !encrypted) return std::move(encrypted).error();
+        return send(tls_->to_send(), until);
+    }
+
+    failure send(std::string_view bytes, redis_time until) {
+        while (!bytes.empty()) {
+            if (!wait_until(until)) return "no time was left to send";
+            const ssize_t sent_bytes = ::send(fd(), bytes.data(), bytes.size(), no_signal);
+            if (sent_bytes < 0 && errno == EINTR) continue;
+            if (sent_bytes <= 0) return std::strerror(errno);
+            bytes.remove_prefix(static_cast<std::size_t>(sent_bytes));
+        }
+        return std::nullopt;
+    }
+
+    /// Waits for bytes, for hiredis or TLS.
+    failure receive(redis_time until) {
+        std::array<char, 4096> part;
+        ssize_t size = 0;
+        do {
+            if (!wait_until(until)) return "no answer within the timeout";
+            size = ::recv(fd(), part.data(), part.size(), 0);
+        } while (size < 0 && errno == EINTR);
+        if (size == 0) return "the server closed the connection";
+        if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
+        return feed({part.data(), static_cast<std::size_t>(size)}) ? failure() : "out of memory";
+    }
+
+    bool feed(std::string_view bytes) {
+        if (tls_) return tls_->received(bytes);
+        return redisReaderFeed(context_->reader, bytes.data(), bytes.size()) == REDIS_OK;
+    }
+
+    /// Gives hiredis what TLS has received.
+    failure decrypt(redis_time until) {
+        if (!tls_) return std::nullopt;
+        std::array<char, 4096> part;
+        while (true) {
+            const auto size = tls_->decrypt(part);
+            if (!size) return size.error();
+            if (*size == 0) return send(tls_->to_send(), until); // the answer to a key update
+            if (redisReaderFeed(context_->reader, part.data(), *size) != REDIS_OK) return "out of memory";
+        }
+    }
+
     unexpected<redis_failure> failed(redis_failure::reach how_far, std::string why) {
         close();
         return unexpected(redis_failure{how_far, std::move(why)});
     }
 
+    /// How hiredis says that it failed.
     std::string words() const {
-        if (context_->err == REDIS_ERR_EOF) return "the server closed the connection";
         if (context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK))
             return "no answer within the timeout";
         return context_->errstr;
@@ -240,6 +306,7 @@ private:
     }
 
     std::unique_ptr<redisContext, redis_free> context_;
+    std::unique_ptr<redis_tls_session> tls_;
 };
 
 } // namespace regrant::inline v0::detail

@@ -143,7 +143,7 @@ public:
         if (colon == words.npos || colon < space) return nullptr;
         const auto port = redis_number<std::uint16_t>(words.substr(colon + 1));
         const std::string_view to = words.substr(space + 1, colon - space - 1);
-        if (!port || to == "?") return nullptr;
+        if (!port || *port == 0 || to == "?") return nullptr;
         return &node({host(to, by), *port});
     }
 
@@ -158,13 +158,15 @@ public:
 private:
     /// A server that does not know its own name leaves it out.
     static std::string host(std::string_view named, const Node& by) {
-        return named.empty() ? by.address().host : std::string(named);
+        if (!named.empty()) return std::string(named);
+        // A server behind a Unix socket is on this machine.
+        return by.address().how == redis_address::kind::tcp ? by.address().host : "127.0.0.1";
     }
 
     Node& node(const redis_address& at) {
         const std::lock_guard lock(mutex_);
         for (const auto& each : nodes_)
-            if (each->address().port == at.port && each->address().host == at.host) return *each;
+            if (each->address() == at) return *each;
         nodes_.push_back(make_(at));
         return *nodes_.back();
     }

@@ -8,6 +8,7 @@
 #include "../secret.hpp"
 #include "connection_pool.hpp"
 #include "hiredis.hpp"
+#include "redis_tls_session.hpp"
 #include "redis_url.hpp"
 
 #include <algorithm>
@@ -27,6 +28,8 @@ struct redis_access {
     std::vector<secret> greeting;
     std::size_t connections = 0;
     std::chrono::milliseconds connect_timeout{};
+    /// Null for connections without TLS.
+    std::shared_ptr<const redis_tls_client> tls{};
 };
 
 /// One server and its pool of connections.
@@ -77,7 +80,7 @@ public:
 private:
     result<std::unique_ptr<redis_connection>, outage> open_one(redis_time until) const {
         const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto made = redis_connection::open(at_, by);
+        auto made = redis_connection::open(at_, access_.tls.get(), by);
         if (!made) return unexpected(outage{std::move(made).error()});
         for (const secret& word : access_.greeting) {
             auto answer = made->call(word.reveal(), by);

@@ -5,6 +5,7 @@
 
 #include "../detail/hiredis.hpp"
 #include "../detail/redis_node.hpp"
+#include "../detail/redis_tls_session.hpp"
 #include "../detail/redis_url.hpp"
 #include "../error.hpp"
 #include "../result.hpp"
@@ -15,8 +16,10 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -40,10 +43,9 @@ namespace regrant::inline v0::detail {
 /// Connects to the first of these endpoints that answers.
 ///
 /// Boost (1.81) takes what the deadline cancels for the fault of one endpoint, and would wait for the next without end.
-template <class Endpoints>
-boost::asio::awaitable<boost::system::error_code>
-connect_to_one_of(const Endpoints& these, timed_socket<boost::asio::ip::tcp::socket>& from) {
-    using endpoint = boost::asio::ip::tcp::endpoint;
+template <class Endpoints, class Socket>
+boost::asio::awaitable<boost::system::error_code> connect_to_one_of(const Endpoints& these, timed_socket<Socket>& from) {
+    using endpoint = typename Socket::endpoint_type;
     boost::system::error_code error;
     co_await boost::asio::async_connect(
         from.socket, these, [&from](const boost::system::error_code&, const endpoint&) { return !from.is_late(); },
@@ -58,19 +60,26 @@ connect_to_one_of(const Endpoints& these, timed_socket<boost::asio::ip::tcp::soc
 class async_redis_connection {
 public:
     using tcp = boost::asio::ip::tcp;
+    /// TCP or a Unix socket.
+    using stream = boost::asio::generic::stream_protocol;
 
     explicit async_redis_connection(const async_strand& strand) : at_(std::make_shared<watched>(strand)) {}
     async_redis_connection(const async_redis_connection&) = delete;
     async_redis_connection& operator=(const async_redis_connection&) = delete;
     ~async_redis_connection() { at_->close(); }
 
+    /// \param tls  null for none; nothing but its handshake is sent before the server is verified
     /// \return why it could not be made
-    boost::asio::awaitable<std::optional<std::string>> open(const redis_address& to, redis_time until) {
+    boost::asio::awaitable<std::optional<std::string>> open(const redis_address& to, const redis_tls_client* tls,
+                                                            redis_time until) {
         at_->limit(until);
         const auto error = co_await connect(to);
+        failure why;
+        if (at_->is_late()) why = "no answer within the timeout";
+        else if (error) why = error.message();
+        else if (tls != nullptr) why = co_await secure(*tls, to.host);
         at_->unlimit();
-        if (at_->is_late()) co_return "no answer within the timeout";
-        if (error) co_return error.message();
+        if (why) co_return why;
         boost::system::error_code ignored;
         at_->socket.set_option(tcp::no_delay(true), ignored);
         at_->socket.set_option(tcp::socket::keep_alive(true), ignored);
@@ -97,31 +106,50 @@ public:
     }
 
 private:
-    using watched = timed_socket<tcp::socket>;
+    using watched = timed_socket<stream::socket>;
+    // Each task of this type returns why it failed.
+    using failure = std::optional<std::string>;
 
     boost::asio::awaitable<boost::system::error_code> connect(const redis_address& to) {
         boost::system::error_code error;
+        if (to.how == redis_address::kind::local_socket)
+            co_return co_await connect(boost::asio::local::stream_protocol::endpoint(to.host));
         const auto number = boost::asio::ip::make_address(to.host, error);
-        if (!error) {
-            co_await at_->socket.async_connect({number, to.port},
-                                               boost::asio::redirect_error(boost::asio::use_awaitable, error));
-            co_return error;
-        }
+        if (!error) co_return co_await connect(tcp::endpoint(number, to.port));
         // The system's resolver has a timeout of its own, and a thread of Asio's that waits for it.
         tcp::resolver resolver(at_->socket.get_executor());
         const auto found = co_await resolver.async_resolve(
             to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
         if (error || at_->is_late()) co_return error;
-        co_return co_await connect_to_one_of(found, *at_);
+        std::vector<stream::endpoint> all;
+        for (const auto& each : found) all.emplace_back(each.endpoint());
+        co_return co_await connect_to_one_of(all, *at_);
+    }
+    boost::asio::awaitable<boost::system::error_code> connect(stream::endpoint to) {
+        boost::system::error_code error;
+        co_await at_->socket.async_connect(to, boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        co_return error;
+    }
+
+    boost::asio::awaitable<failure> secure(const redis_tls_client& by, const std::string& host) {
+        auto begun = by.begin(host);
+        if (!begun) co_return std::move(begun).error();
+        tls_ = *std::move(begun);
+        while (true) {
+            const auto is_over = tls_->shake_hands();
+            // Where it failed, the server is told why.
+            const std::string bytes = tls_->to_send();
+            auto unsent = co_await send(bytes);
+            if (!is_over) co_return is_over.error();
+            if (unsent || *is_over) co_return unsent;
+            if (auto why = co_await receive()) co_return why;
+        }
     }
 
     boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,
                                                                                    std::size_t commands) {
         using enum redis_failure::reach;
-        boost::system::error_code error;
-        co_await boost::asio::async_write(at_->socket, boost::asio::buffer(bytes),
-                                          boost::asio::redirect_error(boost::asio::use_awaitable, error));
-        if (error) co_return failed(not_sent, error);
+        if (auto why = co_await write(bytes)) co_return unexpected(redis_failure{not_sent, *std::move(why)});
         std::vector<redis_reply> answers;
         while (answers.size() != commands) {
             auto whole = reader_.next();
@@ -130,22 +158,59 @@ private:
                 answers.push_back(**std::move(whole));
                 continue;
             }
-            if (at_->is_late()) co_return failed(sent, error);
-            const std::size_t size = co_await at_->socket.async_read_some(
-                boost::asio::buffer(buffer_), boost::asio::redirect_error(boost::asio::use_awaitable, error));
-            if (error) co_return failed(sent, error);
-            if (!reader_.feed({buffer_.data(), size})) co_return unexpected(redis_failure{sent, "out of memory"});
+            auto why = co_await receive();
+            if (!why) why = co_await decrypt();
+            if (why) co_return unexpected(redis_failure{sent, *std::move(why)});
         }
         co_return answers;
     }
 
-    unexpected<redis_failure> failed(redis_failure::reach how_far, boost::system::error_code error) const {
-        if (at_->is_late()) return unexpected(redis_failure{how_far, "no answer within the timeout"});
-        const bool is_end = error == boost::asio::error::eof;
-        return unexpected(redis_failure{how_far, is_end ? "the server closed the connection" : error.message()});
+    boost::asio::awaitable<failure> write(std::string_view text) {
+        if (!tls_) co_return co_await send(text);
+        if (auto encrypted = tls_->encrypt(text); !encrypted) co_return std::move(encrypted).error();
+        const std::string bytes = tls_->to_send();
+        co_return co_await send(bytes);
+    }
+
+    boost::asio::awaitable<failure> send(std::string_view bytes) {
+        boost::system::error_code error;
+        if (!bytes.empty())
+            co_await boost::asio::async_write(at_->socket, boost::asio::buffer(bytes),
+                                              boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        co_return error ? words(error) : failure();
+    }
+
+    /// Waits for bytes, for hiredis or TLS.
+    boost::asio::awaitable<failure> receive() {
+        boost::system::error_code error;
+        if (at_->is_late()) co_return words(error);
+        const std::size_t size = co_await at_->socket.async_read_some(
+            boost::asio::buffer(buffer_), boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error) co_return words(error);
+        const std::string_view bytes(buffer_.data(), size);
+        co_return (tls_ ? tls_->received(bytes) : reader_.feed(bytes)) ? failure() : "out of memory";
+    }
+
+    /// Gives hiredis what TLS has received.
+    boost::asio::awaitable<failure> decrypt() {
+        if (!tls_) co_return std::nullopt;
+        while (true) {
+            const auto size = tls_->decrypt(buffer_);
+            if (!size) co_return size.error();
+            if (*size == 0) break;
+            if (!reader_.feed({buffer_.data(), *size})) co_return "out of memory";
+        }
+        const std::string answer = tls_->to_send(); // to a key update
+        co_return co_await send(answer);
+    }
+
+    failure words(boost::system::error_code error) const {
+        if (at_->is_late()) return "no answer within the timeout";
+        return error == boost::asio::error::eof ? "the server closed the connection" : error.message();
     }
 
     std::shared_ptr<watched> at_;
+    std::unique_ptr<redis_tls_session> tls_;
     redis_reader reader_;
     std::array<char, 4096> buffer_;
 };
@@ -169,7 +234,7 @@ private:
     pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
         auto made = std::make_unique<async_redis_connection>(strand_);
         const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto why = co_await made->open(at_, by);
+        auto why = co_await made->open(at_, access_.tls.get(), by);
         if (why) co_return unexpected(outage{*std::move(why)});
         for (const secret& word : access_.greeting) {
             const auto answer = co_await made->call_all(word.reveal(), 1, by);

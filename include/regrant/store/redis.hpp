@@ -97,7 +97,8 @@ struct redis_settings {
 class redis_store {
 public:
     /// \param url  `redis://[user[:password]@]host[:port][/database]`, percent escapes before the `@`; of a cluster
-    ///             any server. No message repeats user or password.
+    ///             any server. `unix://[user:password@]/path[?db=database]` for a Unix socket. No message repeats user
+    ///             or password.
     /// \par Errors
     /// a malformed URL or setting; a server that cannot be reached, wants another password, is a replica, evicts keys,
     /// or does not keep or may not tell what `durability` demands
@@ -110,6 +111,8 @@ public:
             return refuse("there must be between one and a thousand connections");
         auto to = detail::redis_url::parse(url);
         if (!to) return unexpected(std::move(to).error());
+        if (to->has_tls) return refuse("the URL of the Redis server asks for TLS; let a tunnel do that");
+        if (to->at.how == detail::redis_address::kind::master) return refuse("the URL of the Redis server names Sentinels; the store needs the address of the primary");
 
         detail::redis_access access{detail::redis_greeting(*to), settings.connections, settings.connect_timeout};
         detail::redis_acknowledgement acknowledgement{settings.replicas};

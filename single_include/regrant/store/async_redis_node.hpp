@@ -8,28 +8,89 @@
 
 #include "../regrant.hpp"
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_TLS_SESSION
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_TLS_SESSION
+
+// regrant/detail/redis_tls_session.hpp - TLS for a connection to Redis, as bytes in, bytes out.
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace regrant::inline v0::detail {
+
+/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it. `<regrant/store/redis_tls.hpp>`
+/// implements it; no other header needs libssl.
+class redis_tls_session {
+public:
+    redis_tls_session() noexcept = default;
+    redis_tls_session(const redis_tls_session&) = delete;
+    redis_tls_session& operator=(const redis_tls_session&) = delete;
+    virtual ~redis_tls_session() = default;
+
+    /// Goes on with the handshake, as far as the bytes received allow.
+    /// \return whether it is over: the server's certificate and name were verified
+    virtual result<bool, std::string> shake_hands() = 0;
+    /// \return false for want of memory
+    virtual bool received(std::string_view ciphertext) = 0;
+    /// What to send now; each byte is given once.
+    virtual std::string to_send() = 0;
+    /// Encrypts a text, for `to_send`.
+    virtual result<void, std::string> encrypt(std::string_view text) = 0;
+    /// \return how many bytes were written to `text`; 0 until more ciphertext comes
+    virtual result<std::size_t, std::string> decrypt(std::span<char> text) = 0;
+};
+
+/// Begins the TLS of connections.
+class redis_tls_client {
+public:
+    redis_tls_client() noexcept = default;
+    redis_tls_client(const redis_tls_client&) = delete;
+    redis_tls_client& operator=(const redis_tls_client&) = delete;
+    virtual ~redis_tls_client() = default;
+
+    /// \param host  the name or number that the server's certificate must be for
+    virtual result<std::unique_ptr<redis_tls_session>, std::string> begin(const std::string& host) const = 0;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_TLS_SESSION
+
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_URL
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_URL
 
 // regrant/detail/redis_url.hpp - where a Redis server listens, written as a URL.
 
+#include <sys/un.h>
+
 #include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace regrant::inline v0::detail {
 
 struct redis_address {
+    enum class kind : std::uint8_t { tcp, local_socket, master };
+
+    /// A name or a number; the path of a Unix socket; the name of a master, which Sentinels find.
     std::string host;
+    /// Used with `tcp` alone.
     std::uint16_t port = 6379;
+    kind how = kind::tcp;
+
+    friend bool operator==(const redis_address&, const redis_address&) = default;
 
     /// As it stands in messages, which never show a user or a password.
-    std::string text() const { return host + ':' + std::to_string(port); }
+    std::string text() const {
+        if (how == kind::tcp) return host + ':' + std::to_string(port);
+        return how == kind::master ? "master " + host : host;
+    }
 };
 
 template <class Number> std::optional<Number> redis_number(std::string_view digits) noexcept {
@@ -39,72 +100,165 @@ template <class Number> std::optional<Number> redis_number(std::string_view digi
     return error == std::errc() && at == end ? std::optional(number) : std::nullopt;
 }
 
-/// `redis://[user[:password]@]host[:port][/database]`, also `valkey://`.
+/// One of
+/// - `redis://[user[:password]@]host[:port][/database]`, `rediss://` for TLS,
+/// - `unix://[user:password@]/path[?db=database]`, also `redis+unix://` and `redis+socket://`,
+/// - `redis+sentinel://[user:password@]host[:port],.../master[/database]`, `rediss+sentinel://` for TLS.
+///
+/// `valkey` may stand for `redis` in all of them.
 struct redis_url {
     redis_address at;
+    /// Whom to ask for the address of the master, if `at` is one.
+    std::vector<redis_address> sentinels{};
     /// Without one the server's default user is meant.
-    std::string user;
-    std::optional<secret> password;
+    std::string user{};
+    std::optional<secret> password{};
     std::uint16_t database = 0;
+    bool has_tls = false;
 
     /// \par Errors
-    /// a text that is no such URL; the message repeats none of it, for it may hold a password
+    /// a text that is no such URL; the message says which part is wrong and repeats none of it, for it may hold a
+    /// password
     static result<redis_url, setup_error> parse(std::string_view text) {
-        const auto refuse = [](const char* why) {
-            return unexpected(setup_error{std::string("the URL of the Redis server ") + why});
-        };
-        if (text.starts_with("rediss://") || text.starts_with("valkeys://"))
-            return refuse("asks for TLS; let a tunnel on this machine, such as stunnel, do that");
         const std::size_t colon = text.find("://");
-        const std::string_view scheme = text.substr(0, colon == text.npos ? 0 : colon);
-        if (scheme == "redis+sentinel" || scheme == "sentinel")
-            return refuse("names a Sentinel; the store needs the address of the primary");
-        if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis+socket" || text.starts_with('/'))
-            return refuse("names a Unix socket; the store connects by TCP");
-        if (scheme != "redis" && scheme != "valkey") return refuse("does not begin with redis:// or valkey://");
+        const auto form = form_of(text.substr(0, colon == text.npos ? 0 : colon));
+        if (!form)
+            return refuse(text.starts_with('/') ? "is the path of a Unix socket; write unix:// before it"
+                                                : "does not begin with redis://, rediss://, unix://, "
+                                                  "redis+sentinel:// or rediss+sentinel://");
         text.remove_prefix(colon + 3);
-        if (text.starts_with('/') && text.find_first_not_of("0123456789", 1) != text.npos)
-            return refuse("has a path without a host; the store connects by TCP, to no Unix socket");
-        if (text.find_first_of("?#") != text.npos) return refuse("has a query or a fragment");
-
         redis_url url;
-        const std::size_t slash = text.find('/');
-        if (slash != text.npos && slash + 1 != text.size()) {
-            const auto database = redis_number<std::uint16_t>(text.substr(slash + 1));
-            if (!database) return refuse("has a path that is no number of a database (0 to 65535)");
+        url.at.how = form->how;
+        url.has_tls = form->has_tls;
+        if (text.find('#') != text.npos) return refuse("has a fragment; a # in a user or password is written %23");
+        if (const std::size_t query = text.find('?'); query != text.npos) {
+            const auto database = number_of_database(text.substr(query + 1), "db=");
+            if (form->how != redis_address::kind::local_socket)
+                return refuse("has a query; the database is written as a path: /3 (a ? in a password is written %3F)");
+            if (!database) return refuse("has a query that is not ?db= with the number of a database (0 to 65535)");
             url.database = *database;
+            text = text.substr(0, query);
         }
-        text = text.substr(0, slash);
-        if (const std::size_t at = text.rfind('@'); at != text.npos) {
-            const std::string_view login = text.substr(0, at);
+        const std::size_t slash = text.find('/');
+        std::string_view authority = text.substr(0, slash);
+        const std::string_view path = text.substr(authority.size());
+        if (form->how != redis_address::kind::local_socket && path.find('@') != path.npos)
+            return refuse("has a / before its @; in a user or password it is written %2F");
+        if (const std::size_t end = authority.rfind('@'); end != authority.npos) {
+            const std::string_view login = authority.substr(0, end);
             const std::size_t divider = login.find(':');
             const auto user = decode(login.substr(0, divider));
             auto password = divider == login.npos ? std::optional(secret()) : decode(login.substr(divider + 1));
-            if (!user || !password) return refuse("has a broken percent escape before the @");
+            if (!user || !password) return refuse("has a broken percent escape before its @");
             url.user = user->reveal();
             url.password = std::move(password);
-            text.remove_prefix(at + 1);
+            authority.remove_prefix(end + 1);
         }
-        std::size_t end = text.find(':');
-        if (text.starts_with('[')) { // RFC 3986 3.2.2: an IPv6 address
-            end = text.find(']');
-            if (end == text.npos) return refuse("has a bracket that is not closed");
-            url.at.host = text.substr(1, end - 1);
-            ++end;
-        } else {
-            url.at.host = text.substr(0, end);
-        }
-        text.remove_prefix(end < text.size() ? end : text.size());
-        if (url.at.host.empty() || url.at.host.find('\0') != url.at.host.npos) return refuse("names no host");
-        if (!text.empty()) {
-            const auto port = redis_number<std::uint16_t>(text.substr(1));
-            if (!text.starts_with(':') || !port || *port == 0) return refuse("has a port that is no number from 1 to 65535");
-            url.at.port = *port;
-        }
+        const char* wrong = nullptr;
+        if (form->how == redis_address::kind::tcp) wrong = url.read_server(authority, path);
+        else if (form->how == redis_address::kind::master) wrong = url.read_sentinels(authority, path);
+        else wrong = url.read_socket(authority, path);
+        if (wrong != nullptr) return refuse(wrong);
         return url;
     }
 
 private:
+    static constexpr std::uint16_t sentinel_port = 26379;
+
+    struct url_form {
+        redis_address::kind how;
+        bool has_tls;
+    };
+
+    static unexpected<setup_error> refuse(const char* why) {
+        return unexpected(setup_error{std::string("the URL of the Redis server ") + why});
+    }
+
+    static std::optional<url_form> form_of(std::string_view scheme) {
+        using enum redis_address::kind;
+        if (scheme == "unix") return url_form{local_socket, false};
+        if (scheme.starts_with("valkey")) scheme.remove_prefix(6);
+        else if (scheme.starts_with("redis")) scheme.remove_prefix(5);
+        else return std::nullopt;
+        if (scheme.empty() || scheme == "s") return url_form{tcp, scheme == "s"};
+        if (scheme == "+unix" || scheme == "+socket") return url_form{local_socket, false};
+        if (scheme == "+sentinel" || scheme == "s+sentinel") return url_form{master, scheme[0] == 's'};
+        return std::nullopt;
+    }
+
+    static std::optional<std::uint16_t> number_of_database(std::string_view text, std::string_view before) {
+        if (!text.starts_with(before)) return std::nullopt;
+        return redis_number<std::uint16_t>(text.substr(before.size()));
+    }
+
+    // Each of these returns what is wrong, or null.
+
+    const char* read_server(std::string_view authority, std::string_view path) {
+        if (authority.empty() && path.size() > 1 && !number_of_database(path, "/"))
+            return "has a path without a host; that of a Unix socket is written unix:///path";
+        if (authority.find(',') != authority.npos) return "has a list of hosts, which only redis+sentinel:// takes";
+        if (path.size() > 1) {
+            const auto number = number_of_database(path, "/");
+            if (!number) return "has a path that is not the number of a database (0 to 65535)";
+            database = *number;
+        }
+        return read_address(authority, at);
+    }
+
+    const char* read_sentinels(std::string_view authority, std::string_view path) {
+        for (bool is_last = false; !is_last;) {
+            const std::size_t comma = authority.find(',');
+            is_last = comma == authority.npos;
+            sentinels.push_back({{}, sentinel_port});
+            if (const char* const wrong = read_address(authority.substr(0, comma), sentinels.back())) return wrong;
+            if (!is_last) authority.remove_prefix(comma + 1);
+        }
+        if (!path.empty()) path.remove_prefix(1);
+        const std::size_t slash = path.find('/');
+        const auto name = decode(path.substr(0, slash));
+        if (!name) return "has a broken percent escape in the name of the master";
+        if (name->empty()) return "names no master: redis+sentinel://host:26379/MASTER";
+        at.host = name->reveal();
+        if (slash != path.npos && slash + 1 != path.size()) {
+            const auto number = number_of_database(path.substr(slash), "/");
+            if (!number) return "has behind the master something that is not the number of a database (0 to 65535)";
+            database = *number;
+        }
+        return nullptr;
+    }
+
+    const char* read_socket(std::string_view authority, std::string_view path) {
+        if (!authority.empty()) return "has a host before the path of a Unix socket; write unix:///path";
+        const auto decoded = decode(path);
+        if (!decoded) return "has a broken percent escape in the path of the Unix socket";
+        if (path.size() < 2 || decoded->reveal().find('\0') != path.npos) return "has no path of a Unix socket";
+        // The last byte is for a zero.
+        if (decoded->size() >= sizeof sockaddr_un{}.sun_path) return "has a path that is too long for a Unix socket";
+        at.host = decoded->reveal();
+        at.port = 0;
+        return nullptr;
+    }
+
+    static const char* read_address(std::string_view text, redis_address& to) {
+        std::size_t end = text.find(':');
+        if (text.starts_with('[')) { // RFC 3986 3.2.2: an IPv6 address
+            end = text.find(']');
+            if (end == text.npos) return "has a bracket that is not closed";
+            to.host = text.substr(1, end - 1);
+            ++end;
+        } else {
+            to.host = text.substr(0, end);
+            if (to.host.find('%') != to.host.npos) return "has a percent escape in its host";
+        }
+        text.remove_prefix(end < text.size() ? end : text.size());
+        if (to.host.empty() || to.host.find('\0') != to.host.npos) return "names no host";
+        if (text.empty()) return nullptr;
+        const auto port = redis_number<std::uint16_t>(text.substr(1));
+        if (!text.starts_with(':') || !port || *port == 0) return "has a port that is no number from 1 to 65535";
+        to.port = *port;
+        return nullptr;
+    }
+
     static std::optional<secret> decode(std::string_view text) {
         secret decoded;
         decoded.reserve(text.size());
@@ -139,13 +293,11 @@ private:
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <initializer_list>
-#include <memory>
-#include <span>
-#include <vector>
 
 namespace regrant::inline v0::detail {
 
@@ -258,18 +410,22 @@ struct redis_failure {
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
 ///
-/// hiredis connects and reads; what is sent goes past it, because it writes without MSG_NOSIGNAL, and a server that
-/// has gone away would end the host's process by SIGPIPE.
+/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone away
+/// would end the host's process by SIGPIPE.
 class redis_connection {
 public:
     redis_connection() noexcept = default;
 
-    static result<redis_connection, std::string> open(const redis_address& to, redis_time until) {
+    /// \param tls  null for none; nothing but its handshake is sent before the server is verified
+    static result<redis_connection, std::string> open(const redis_address& to, const redis_tls_client* tls,
+                                                      redis_time until) {
         redis_connection made;
         timeval left{};
         if (!until_then(until, left)) return unexpected(std::string("no time was left to connect"));
+        const bool is_tcp = to.how == redis_address::kind::tcp;
         // Resolving a name is outside of every timeout here; the system's resolver has its own.
-        made.context_.reset(redisConnectWithTimeout(to.host.c_str(), to.port, left));
+        made.context_.reset(is_tcp ? redisConnectWithTimeout(to.host.c_str(), to.port, left)
+                                   : redisConnectUnixWithTimeout(to.host.c_str(), left));
         if (!made.context_) return unexpected(std::string("out of memory"));
         if (made.context_->err != 0) return unexpected(made.words());
         ::fcntl(made.fd(), F_SETFD, FD_CLOEXEC);
@@ -277,8 +433,10 @@ public:
         const int on = 1;
         ::setsockopt(made.fd(), SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
-        redisEnableKeepAlive(made.context_.get());
+        if (is_tcp) redisEnableKeepAlive(made.context_.get());
         if (made.context_->err != 0) return unexpected(made.words());
+        if (tls != nullptr)
+            if (auto why = made.secure(*tls, to.host, until)) return unexpected(*std::move(why));
         return made;
     }
 
@@ -302,13 +460,7 @@ public:
     result<std::vector<redis_reply>, redis_failure> call_all(std::string_view bytes, std::size_t commands,
                                                              redis_time until) {
         using enum redis_failure::reach;
-        while (!bytes.empty()) {
-            if (!wait_until(until)) return failed(not_sent, "no time was left to send");
-            const ssize_t sent_bytes = ::send(fd(), bytes.data(), bytes.size(), no_signal);
-            if (sent_bytes < 0 && errno == EINTR) continue;
-            if (sent_bytes <= 0) return failed(not_sent, std::strerror(errno));
-            bytes.remove_prefix(static_cast<std::size_t>(sent_bytes));
-        }
+        if (auto why = write(bytes, until)) return failed(not_sent, *std::move(why));
         std::vector<redis_reply> answers;
         while (answers.size() != commands) {
             void* read = nullptr;
@@ -318,8 +470,8 @@ public:
                 answers.push_back(std::move(owned));
                 continue;
             }
-            if (!wait_until(until)) return failed(sent, "no answer within the timeout");
-            if (redisBufferRead(context_.get()) != REDIS_OK) return failed(sent, words());
+            if (auto why = receive(until)) return failed(sent, *std::move(why));
+            if (auto why = decrypt(until)) return failed(sent, *std::move(why));
         }
         return answers;
     }
@@ -333,13 +485,77 @@ private:
 
     int fd() const noexcept { return static_cast<int>(context_->fd); }
 
+    // Each of these returns why it failed.
+    using failure = std::optional<std::string>;
+
+    failure secure(const redis_tls_client& by, const std::string& host, redis_time until) {
+        auto begun = by.begin(host);
+        if (!begun) return std::move(begun).error();
+        tls_ = *std::move(begun);
+        while (true) {
+            const auto is_over = tls_->shake_hands();
+            // Where it failed, the server is told why.
+            auto unsent = send(tls_->to_send(), until);
+            if (!is_over) return is_over.error();
+            if (unsent || *is_over) return unsent;
+            if (auto why = receive(until)) return why;
+        }
+    }
+
+    failure write(std::string_view text, redis_time until) {
+        if (!tls_) return send(text, until);
+        if (auto encrypted = tls_->encrypt(text); !encrypted) return std::move(encrypted).error();
+        return send(tls_->to_send(), until);
+    }
+
+    failure send(std::string_view bytes, redis_time until) {
+        while (!bytes.empty()) {
+            if (!wait_until(until)) return "no time was left to send";
+            const ssize_t sent_bytes = ::send(fd(), bytes.data(), bytes.size(), no_signal);
+            if (sent_bytes < 0 && errno == EINTR) continue;
+            if (sent_bytes <= 0) return std::strerror(errno);
+            bytes.remove_prefix(static_cast<std::size_t>(sent_bytes));
+        }
+        return std::nullopt;
+    }
+
+    /// Waits for bytes, for hiredis or TLS.
+    failure receive(redis_time until) {
+        std::array<char, 4096> part;
+        ssize_t size = 0;
+        do {
+            if (!wait_until(until)) return "no answer within the timeout";
+            size = ::recv(fd(), part.data(), part.size(), 0);
+        } while (size < 0 && errno == EINTR);
+        if (size == 0) return "the server closed the connection";
+        if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
+        return feed({part.data(), static_cast<std::size_t>(size)}) ? failure() : "out of memory";
+    }
+
+    bool feed(std::string_view bytes) {
+        if (tls_) return tls_->received(bytes);
+        return redisReaderFeed(context_->reader, bytes.data(), bytes.size()) == REDIS_OK;
+    }
+
+    /// Gives hiredis what TLS has received.
+    failure decrypt(redis_time until) {
+        if (!tls_) return std::nullopt;
+        std::array<char, 4096> part;
+        while (true) {
+            const auto size = tls_->decrypt(part);
+            if (!size) return size.error();
+            if (*size == 0) return send(tls_->to_send(), until); // the answer to a key update
+            if (redisReaderFeed(context_->reader, part.data(), *size) != REDIS_OK) return "out of memory";
+        }
+    }
+
     unexpected<redis_failure> failed(redis_failure::reach how_far, std::string why) {
         close();
         return unexpected(redis_failure{how_far, std::move(why)});
     }
 
+    /// How hiredis says that it failed.
     std::string words() const {
-        if (context_->err == REDIS_ERR_EOF) return "the server closed the connection";
         if (context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK))
             return "no answer within the timeout";
         return context_->errstr;
@@ -361,6 +577,7 @@ private:
     }
 
     std::unique_ptr<redisContext, redis_free> context_;
+    std::unique_ptr<redis_tls_session> tls_;
 };
 
 } // namespace regrant::inline v0::detail
@@ -590,6 +807,8 @@ struct redis_access {
     std::vector<secret> greeting;
     std::size_t connections = 0;
     std::chrono::milliseconds connect_timeout{};
+    /// Null for connections without TLS.
+    std::shared_ptr<const redis_tls_client> tls{};
 };
 
 /// One server and its pool of connections.
@@ -640,7 +859,7 @@ public:
 private:
     result<std::unique_ptr<redis_connection>, outage> open_one(redis_time until) const {
         const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto made = redis_connection::open(at_, by);
+        auto made = redis_connection::open(at_, access_.tls.get(), by);
         if (!made) return unexpected(outage{std::move(made).error()});
         for (const secret& word : access_.greeting) {
             auto answer = made->call(word.reveal(), by);
@@ -962,11 +1181,11 @@ private:
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
-
-#include <array>
 
 // A part of async_redis.hpp.
 
@@ -975,10 +1194,9 @@ namespace regrant::inline v0::detail {
 /// Connects to the first of these endpoints that answers.
 ///
 /// Boost (1.81) takes what the deadline cancels for the fault of one endpoint, and would wait for the next without end.
-template <class Endpoints>
-boost::asio::awaitable<boost::system::error_code>
-connect_to_one_of(const Endpoints& these, timed_socket<boost::asio::ip::tcp::socket>& from) {
-    using endpoint = boost::asio::ip::tcp::endpoint;
+template <class Endpoints, class Socket>
+boost::asio::awaitable<boost::system::error_code> connect_to_one_of(const Endpoints& these, timed_socket<Socket>& from) {
+    using endpoint = typename Socket::endpoint_type;
     boost::system::error_code error;
     co_await boost::asio::async_connect(
         from.socket, these, [&from](const boost::system::error_code&, const endpoint&) { return !from.is_late(); },
@@ -993,19 +1211,26 @@ connect_to_one_of(const Endpoints& these, timed_socket<boost::asio::ip::tcp::soc
 class async_redis_connection {
 public:
     using tcp = boost::asio::ip::tcp;
+    /// TCP or a Unix socket.
+    using stream = boost::asio::generic::stream_protocol;
 
     explicit async_redis_connection(const async_strand& strand) : at_(std::make_shared<watched>(strand)) {}
     async_redis_connection(const async_redis_connection&) = delete;
     async_redis_connection& operator=(const async_redis_connection&) = delete;
     ~async_redis_connection() { at_->close(); }
 
+    /// \param tls  null for none; nothing but its handshake is sent before the server is verified
     /// \return why it could not be made
-    boost::asio::awaitable<std::optional<std::string>> open(const redis_address& to, redis_time until) {
+    boost::asio::awaitable<std::optional<std::string>> open(const redis_address& to, const redis_tls_client* tls,
+                                                            redis_time until) {
         at_->limit(until);
         const auto error = co_await connect(to);
+        failure why;
+        if (at_->is_late()) why = "no answer within the timeout";
+        else if (error) why = error.message();
+        else if (tls != nullptr) why = co_await secure(*tls, to.host);
         at_->unlimit();
-        if (at_->is_late()) co_return "no answer within the timeout";
-        if (error) co_return error.message();
+        if (why) co_return why;
         boost::system::error_code ignored;
         at_->socket.set_option(tcp::no_delay(true), ignored);
         at_->socket.set_option(tcp::socket::keep_alive(true), ignored);
@@ -1032,31 +1257,50 @@ public:
     }
 
 private:
-    using watched = timed_socket<tcp::socket>;
+    using watched = timed_socket<stream::socket>;
+    // Each task of this type returns why it failed.
+    using failure = std::optional<std::string>;
 
     boost::asio::awaitable<boost::system::error_code> connect(const redis_address& to) {
         boost::system::error_code error;
+        if (to.how == redis_address::kind::local_socket)
+            co_return co_await connect(boost::asio::local::stream_protocol::endpoint(to.host));
         const auto number = boost::asio::ip::make_address(to.host, error);
-        if (!error) {
-            co_await at_->socket.async_connect({number, to.port},
-                                               boost::asio::redirect_error(boost::asio::use_awaitable, error));
-            co_return error;
-        }
+        if (!error) co_return co_await connect(tcp::endpoint(number, to.port));
         // The system's resolver has a timeout of its own, and a thread of Asio's that waits for it.
         tcp::resolver resolver(at_->socket.get_executor());
         const auto found = co_await resolver.async_resolve(
             to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
         if (error || at_->is_late()) co_return error;
-        co_return co_await connect_to_one_of(found, *at_);
+        std::vector<stream::endpoint> all;
+        for (const auto& each : found) all.emplace_back(each.endpoint());
+        co_return co_await connect_to_one_of(all, *at_);
+    }
+    boost::asio::awaitable<boost::system::error_code> connect(stream::endpoint to) {
+        boost::system::error_code error;
+        co_await at_->socket.async_connect(to, boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        co_return error;
+    }
+
+    boost::asio::awaitable<failure> secure(const redis_tls_client& by, const std::string& host) {
+        auto begun = by.begin(host);
+        if (!begun) co_return std::move(begun).error();
+        tls_ = *std::move(begun);
+        while (true) {
+            const auto is_over = tls_->shake_hands();
+            // Where it failed, the server is told why.
+            const std::string bytes = tls_->to_send();
+            auto unsent = co_await send(bytes);
+            if (!is_over) co_return is_over.error();
+            if (unsent || *is_over) co_return unsent;
+            if (auto why = co_await receive()) co_return why;
+        }
     }
 
     boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,
                                                                                    std::size_t commands) {
         using enum redis_failure::reach;
-        boost::system::error_code error;
-        co_await boost::asio::async_write(at_->socket, boost::asio::buffer(bytes),
-                                          boost::asio::redirect_error(boost::asio::use_awaitable, error));
-        if (error) co_return failed(not_sent, error);
+        if (auto why = co_await write(bytes)) co_return unexpected(redis_failure{not_sent, *std::move(why)});
         std::vector<redis_reply> answers;
         while (answers.size() != commands) {
             auto whole = reader_.next();
@@ -1065,22 +1309,59 @@ private:
                 answers.push_back(**std::move(whole));
                 continue;
             }
-            if (at_->is_late()) co_return failed(sent, error);
-            const std::size_t size = co_await at_->socket.async_read_some(
-                boost::asio::buffer(buffer_), boost::asio::redirect_error(boost::asio::use_awaitable, error));
-            if (error) co_return failed(sent, error);
-            if (!reader_.feed({buffer_.data(), size})) co_return unexpected(redis_failure{sent, "out of memory"});
+            auto why = co_await receive();
+            if (!why) why = co_await decrypt();
+            if (why) co_return unexpected(redis_failure{sent, *std::move(why)});
         }
         co_return answers;
     }
 
-    unexpected<redis_failure> failed(redis_failure::reach how_far, boost::system::error_code error) const {
-        if (at_->is_late()) return unexpected(redis_failure{how_far, "no answer within the timeout"});
-        const bool is_end = error == boost::asio::error::eof;
-        return unexpected(redis_failure{how_far, is_end ? "the server closed the connection" : error.message()});
+    boost::asio::awaitable<failure> write(std::string_view text) {
+        if (!tls_) co_return co_await send(text);
+        if (auto encrypted = tls_->encrypt(text); !encrypted) co_return std::move(encrypted).error();
+        const std::string bytes = tls_->to_send();
+        co_return co_await send(bytes);
+    }
+
+    boost::asio::awaitable<failure> send(std::string_view bytes) {
+        boost::system::error_code error;
+        if (!bytes.empty())
+            co_await boost::asio::async_write(at_->socket, boost::asio::buffer(bytes),
+                                              boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        co_return error ? words(error) : failure();
+    }
+
+    /// Waits for bytes, for hiredis or TLS.
+    boost::asio::awaitable<failure> receive() {
+        boost::system::error_code error;
+        if (at_->is_late()) co_return words(error);
+        const std::size_t size = co_await at_->socket.async_read_some(
+            boost::asio::buffer(buffer_), boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error) co_return words(error);
+        const std::string_view bytes(buffer_.data(), size);
+        co_return (tls_ ? tls_->received(bytes) : reader_.feed(bytes)) ? failure() : "out of memory";
+    }
+
+    /// Gives hiredis what TLS has received.
+    boost::asio::awaitable<failure> decrypt() {
+        if (!tls_) co_return std::nullopt;
+        while (true) {
+            const auto size = tls_->decrypt(buffer_);
+            if (!size) co_return size.error();
+            if (*size == 0) break;
+            if (!reader_.feed({buffer_.data(), *size})) co_return "out of memory";
+        }
+        const std::string answer = tls_->to_send(); // to a key update
+        co_return co_await send(answer);
+    }
+
+    failure words(boost::system::error_code error) const {
+        if (at_->is_late()) return "no answer within the timeout";
+        return error == boost::asio::error::eof ? "the server closed the connection" : error.message();
     }
 
     std::shared_ptr<watched> at_;
+    std::unique_ptr<redis_tls_session> tls_;
     redis_reader reader_;
     std::array<char, 4096> buffer_;
 };
@@ -1104,7 +1385,7 @@ private:
     pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
         auto made = std::make_unique<async_redis_connection>(strand_);
         const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto why = co_await made->open(at_, by);
+        auto why = co_await made->open(at_, access_.tls.get(), by);
         if (why) co_return unexpected(outage{*std::move(why)});
         for (const secret& word : access_.greeting) {
             const auto answer = co_await made->call_all(word.reveal(), 1, by);
