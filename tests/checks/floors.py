@@ -18,7 +18,7 @@ LONGEST = 400
 
 # Foreign headers and the only places that may include them.
 ROOMS = {
-    "openssl/*": ["detail/openssl.hpp", "detail/openssl_kdf.hpp"],
+    "openssl/*": ["detail/openssl.hpp", "detail/openssl_kdf.hpp", "store/redis_tls.hpp"],
     "picojson*": ["detail/json.hpp"],
     "coroutine": ["detail/task.hpp", "async_*.hpp"],
     "sqlite3.h": ["detail/sqlite.hpp"],

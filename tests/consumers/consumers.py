@@ -41,7 +41,7 @@ HAS_LIBCXX = "clang++" in COMPILERS and subprocess.run(
     stderr=subprocess.DEVNULL).returncode == 0
 PUBLIC = sorted(p.relative_to(TOP / "include").as_posix() for p in (TOP / "include/regrant").rglob("*.hpp")
                 if p.parent.name != "detail")
-OWN_TARGETS = {"regrant"} | {f"regrant_{wing}" for wing in NEEDS}
+OWN_TARGETS = {"regrant", "regrant_redis_tls"} | {f"regrant_{wing}" for wing in NEEDS}
 
 # Always the same folder, so that ccache knows the units again.
 AREA = TOP / "build/consumers"

@@ -349,6 +349,44 @@ TEST_CASE("a Unix socket leads awaiting callers to the server, with a password a
     CHECK(eventually([&] { return over.waited.find(row.key).has_value(); }));
 }
 
+TEST_CASE("TLS keeps a server's secrets from all whose certificate is not good, for awaiting callers too (R244)") {
+    const auto why_not = [](const std::string& url, const redis_settings& settings) -> std::string {
+        // `open` itself waits, so a blocking store refuses these; what awaits must refuse them as well.
+        const detail::redis_url to = *detail::redis_url::parse(url);
+        const detail::redis_access access{detail::redis_greeting(to), 1, 1s, settings.tls};
+        running_context context;
+        const detail::async_strand strand = asio::make_strand(asio::any_io_executor(context.executor()));
+        detail::async_redis_node node(strand, to.at, access);
+        return context.wait(detail::on_strand(strand, [&]() -> asio::awaitable<std::string> {
+            const auto until = clock_type::now() + 5s;
+            const auto taken = co_await node.pool().take(until, until);
+            co_return taken ? "it was opened" : taken.error().detail;
+        }));
+    };
+    behind_tls("async_tls", why_not, [](const std::string& url, const redis_settings& settings) {
+        waited_scene over(url, settings);
+        const std::string subject = fresh_subject();
+        std::vector<grant> rows;
+        for (int i = 0; i != 100; ++i) rows.push_back(fresh_row(subject));
+        for (const grant& row : rows) CHECK(inserted(over.waited, row));
+        CHECK(advanced(over.waited, rows[0].key, 0, 1));
+        // More than one record of TLS.
+        CHECK(good(over.waited.list_subject(subject)).size() == rows.size());
+        CHECK(good(over.waited.revoke_subject(subject)) == rows.size());
+    });
+}
+
+TEST_CASE("a connection that is cut amid awaited TLS is an outage, or nothing is missed (R45, R50, R51, R244)") {
+    const std::string at = certificates();
+    server own("async_tls_cut", "tls=good");
+    const auto tls = redis_tls({.ca_file = at + "ca.pem"});
+    REQUIRE(tls.has_value());
+    cutting_proxy proxy(static_cast<std::uint16_t>(std::stoi(own.tls_port())));
+    waited_scene through("rediss://127.0.0.1:" + std::to_string(proxy.port()), {.timeout = 2s, .tls = *tls}),
+        direct(own.url);
+    cut_amid_a_users_logins(proxy, through.waited, direct.waited);
+}
+
 TEST_CASE("who cancels a call costs the Redis store a connection, and nobody else anything") {
     server own("async_cancelled");
     waited_scene at(own.url, {.connections = 1});

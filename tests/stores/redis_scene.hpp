@@ -5,7 +5,7 @@
 #include <regrant/base64.hpp>
 #include <regrant/detail/redis_cluster.hpp>
 #include <regrant/detail/redis_node.hpp>
-#include <regrant/store/redis.hpp>
+#include <regrant/store/redis_tls.hpp>
 #include <regrant/token_store.hpp>
 
 #include "cutting_proxy.hpp"
@@ -78,6 +78,15 @@ struct server {
     /// The same server by its Unix socket, if its options were `on_unix_socket`.
     std::string socket_url() const { return "unix://" + folder + "/redis.sock"; }
 
+    /// The port for TLS, if one of its options was `tls=...`.
+    std::string tls_port() const {
+        std::ifstream config(folder + "/redis.conf");
+        std::string word, port;
+        while (config >> word && word != "tls-port") {}
+        config >> port;
+        return port;
+    }
+
     std::string folder, url;
 };
 
@@ -87,6 +96,14 @@ inline redis_settings patient(redis_settings settings) {
     if (settings.timeout == defaults.timeout) settings.timeout = unhurried;
     if (settings.connect_timeout == defaults.connect_timeout) settings.connect_timeout = unhurried;
     return settings;
+}
+
+/// Makes certificates for the servers that are started from now on. \return where they are, with a / behind
+inline std::string certificates() {
+    const std::string folder = environment("REGRANT_REDIS_FOLDER");
+    static const bool made = (serve("certificates '" + folder + "'"), true);
+    REQUIRE(made);
+    return folder + "/";
 }
 
 inline const std::string on_unix_socket = "'unixsocket redis.sock'";
@@ -168,6 +185,71 @@ template <class Store> grant found(Store& store, const row_key& key) {
 template <class Store>
 bool advanced(Store& store, const row_key& key, std::uint32_t from, std::uint32_t to, instant now = current_time()) {
     return good(store.advance(key, generation{from}, generation{to}, now)) == advance_outcome::advanced;
+}
+
+/// A server behind TLS: used with a good certificate, refused with any other.
+/// \param why_not  opens a store, (url, settings), that must be refused. \return why
+/// \param use      opens a store, (url, settings), and uses it
+template <class WhyNot, class Use> void behind_tls(const std::string& name, WhyNot why_not, Use use) {
+    const std::string at = certificates();
+    server own(name, "tls=good 'requirepass hunter2'");
+    detail::redis_access access{{}, 1, 1s};
+    access.greeting.push_back(detail::redis_command({"AUTH", "hunter2"}));
+    detail::redis_node operated(detail::redis_url::parse(own.url)->at, access);
+    const auto tell = [&](std::initializer_list<std::string_view> words) {
+        const auto answer = detail::redis_cluster::ask(operated, detail::redis_command(words), clock_type::now() + 10s);
+        REQUIRE(answer.has_value());
+        CAPTURE(std::string((**answer).text()));
+        REQUIRE(!(**answer).is_error());
+        return std::string((**answer).text());
+    };
+    const auto with_certificate = [&](const std::string& which) {
+        tell({"CONFIG", "SET", "tls-cert-file", at + which + ".pem", "tls-key-file", at + which + ".key"});
+        tell({"CONFIG", "RESETSTAT"});
+    };
+    const auto tls = [](redis_tls_settings settings) {
+        auto made = redis_tls(std::move(settings));
+        INFO((made ? std::string() : made.error().message));
+        REQUIRE(made.has_value());
+        return redis_settings{.tls = *std::move(made)};
+    };
+    const std::string port = own.tls_port(), by_name = "rediss://:hunter2@localhost:" + port,
+                      by_number = "rediss://:hunter2@127.0.0.1:" + port;
+    const auto right = tls({.ca_file = at + "ca.pem"});
+    use(by_name, right);
+    use(by_number, right);
+    CHECK(says(why_not("rediss://:wrong@localhost:" + port, right), "WRONGPASS"));
+
+    // A server that is not who it should be hears not a word, and no password above all.
+    with_certificate("good");
+    CHECK(says(why_not(by_name, tls({.ca_file = at + "other.pem"})), "self-signed certificate in certificate chain"));
+    CHECK(says(why_not(by_name, tls({})), "self-signed certificate in certificate chain")); // the system's authorities
+    CHECK(says(why_not(by_name, tls({.ca_file = at + "ca.pem", .server_name = "elsewhere.example"})), "hostname mismatch"));
+    CHECK(says(why_not(by_name, tls({.ca_file = at + "ca.pem", .server_name = "127.0.0.2"})), "IP address mismatch"));
+    with_certificate("expired");
+    CHECK(says(why_not(by_name, right), "certificate has expired"));
+    with_certificate("elsewhere");
+    CHECK(says(why_not(by_name, right), "must be for localhost, is refused: hostname mismatch"));
+    CHECK(says(why_not(by_number, right), "must be for 127.0.0.1, is refused: IP address mismatch"));
+    const std::string heard = tell({"INFO", "commandstats"});
+    CAPTURE(heard);
+    for (const char* const command : {"cmdstat_auth", "cmdstat_ping", "cmdstat_getex", "cmdstat_hello"})
+        CHECK(heard.find(command) == heard.npos);
+    use(by_name, tls({.ca_file = at + "ca.pem", .server_name = "elsewhere.example"}));
+
+    with_certificate("good");
+    CHECK(says(why_not("rediss://:hunter2@" + own.url.substr(8), right), "TLS handshake: no answer"));
+    tell({"CONFIG", "SET", "tls-auth-clients", "yes"});
+    CHECK(!why_not(by_name, right).empty());
+    use(by_name, tls({.ca_file = at + "ca.pem", .certificate_file = at + "client.pem", .key_file = at + "client.key"}));
+    use(by_name, tls({.ca_file = at + "ca.pem", .certificate_file = at + "client.pem", .key_file = at + "locked.key",
+                      .key_passphrase = secret("hunter2")}));
+    for (const char* const key : {"locked.key", "good.key"}) {
+        const auto refused = redis_tls({.ca_file = at + "ca.pem", .certificate_file = at + "client.pem",
+                                        .key_file = at + key, .key_passphrase = secret("hunter3")});
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(says(refused.error().message, "key_file " + at + key));
+    }
 }
 
 /// A user's logins are listed and ended while the connection is cut, at every so many bytes of the answers.

@@ -5,6 +5,8 @@
   redis_server.py run COMMAND...           one server and a cluster of three, then COMMAND, then everything is gone
   redis_server.py start FOLDER [OPTION...] a server that keeps an append-only file; prints its URL. Again: restarts it.
   redis_server.py cluster FOLDER           three servers as a cluster; prints the URL of one
+                                           Option tls=NAME: a port for TLS besides, with certificate NAME.
+  redis_server.py certificates FOLDER      makes certificates for the servers below it: see the function
   redis_server.py sentinel FOLDER PORT     a Sentinel that watches the server at PORT; prints its URL
   redis_server.py kill FOLDER              SIGKILL
   redis_server.py stop FOLDER              ends it in peace
@@ -72,12 +74,41 @@ def until(true, what):
 PRIMARY = ["save \"\"", "appendonly yes", "appendfsync always"]
 
 
+def certificates(folder):
+    """NAME.pem and NAME.key for good, expired, elsewhere (another host's), client; ca.pem, which signed these, other.pem."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    for authority in ("ca", "other"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                f"/CN={authority}", "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
+    here = "DNS:localhost,IP:127.0.0.1"
+    for name, days, hosts in (("good", 30, here), ("expired", -1, here), ("elsewhere", 30, "DNS:elsewhere.example"),
+                              ("client", 30, "DNS:client.example")):
+        (folder / f"{name}.ext").write_text(f"subjectAltName={hosts}\n", encoding="utf-8")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    openssl("ec", "-in", "client.key", "-aes256", "-passout", "pass:hunter2", "-out", "locked.key")
+
+
+def with_tls(folder, option):
+    """What option tls=NAME stands for."""
+    if not option.startswith("tls="):
+        return [option]
+    at = folder.parent / option.removeprefix("tls=")
+    return [f"tls-port {free_port()}", f"tls-cert-file {at}.pem", f"tls-key-file {at}.key",
+            f"tls-ca-cert-file {folder.parent / 'ca.pem'}", "tls-auth-clients no"]
+
+
 def start(folder, options=(), kind=PRIMARY, flags=()):
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "redis.conf"
     if not config.exists():
+        options = [line for option in options for line in with_tls(folder, option)]
         lines = [f"port {free_port()}", "bind 127.0.0.1", f"dir {folder}", *kind, "daemonize no", "logfile redis.log"]
-        config.write_text("\n".join(lines + list(options)) + "\n", encoding="utf-8")
+        config.write_text("\n".join(lines + options) + "\n", encoding="utf-8")
     port = int(config.read_text(encoding="utf-8").split()[1])
     with open(os.devnull, "r+b") as nothing:
         # In this process group, so that whoever ends the tests ends it too.
@@ -140,6 +171,8 @@ def main(verb="help", *rest):
     folder = Path(rest[0]).resolve() if rest else None
     if verb == "start" and folder:
         print(url(start(folder, rest[1:])))
+    elif verb == "certificates" and folder:
+        certificates(folder)
     elif verb == "sentinel" and len(rest) == 2:
         print(url(start(folder, kind=[f"sentinel monitor main 127.0.0.1 {rest[1]} 1"], flags=["--sentinel"])))
     elif verb == "cluster" and folder:

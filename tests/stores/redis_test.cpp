@@ -658,6 +658,52 @@ TEST_CASE("a Unix socket leads to the server, with a password and to a database 
     CHECK(eventually([&] { return store.find(row.key).has_value(); }));
 }
 
+TEST_CASE("TLS keeps a server's secrets from all whose certificate is not good (R244)") {
+    behind_tls("tls", why_not, [](const std::string& url, const redis_settings& settings) {
+        redis_store store = opened(url, settings);
+        const std::string subject = fresh_subject();
+        std::vector<grant> rows;
+        for (int i = 0; i != 100; ++i) rows.push_back(fresh_row(subject));
+        for (const grant& row : rows) CHECK(inserted(store, row));
+        CHECK(advanced(store, rows[0].key, 0, 1));
+        // More than one record of TLS.
+        CHECK(good(store.list_subject(subject)).size() == rows.size());
+        CHECK(good(store.revoke_subject(subject)) == rows.size());
+    });
+}
+
+TEST_CASE("the conformance kit passes over TLS (R38, R45, R51, R244)") {
+    const std::string at = certificates();
+    server own("tls_kit", "tls=good");
+    const auto tls = redis_tls({.ca_file = at + "ca.pem"});
+    REQUIRE(tls.has_value());
+    redis_store store = opened("rediss://localhost:" + own.tls_port(), {.tls = *tls});
+    raw_server raw(own.url);
+    conformance_options options;
+    options.rounds = 5;
+    options.fault = [&] { raw({"CLIENT", "KILL", "TYPE", "normal"}); };
+    const auto report = check_store([&]() -> redis_store& { return store; }, options);
+    INFO(report.describe());
+    CHECK(report.passed());
+    raw({"CONFIG", "RESETSTAT"});
+    const grant row = fresh_row();
+    CHECK(inserted(store, row));
+    for (std::uint32_t i = 0; i != 50; ++i) CHECK(advanced(store, row.key, i, i + 1));
+    // Connections are used again: what TLS itself sends does not end them.
+    CHECK(says(raw({"INFO", "stats"}), "total_connections_received:0\r"));
+}
+
+TEST_CASE("a connection that is cut amid TLS is an outage, or nothing is missed (R45, R50, R51, R244)") {
+    const std::string at = certificates();
+    server own("tls_cut", "tls=good");
+    const auto tls = redis_tls({.ca_file = at + "ca.pem"});
+    REQUIRE(tls.has_value());
+    cutting_proxy proxy(static_cast<std::uint16_t>(std::stoi(own.tls_port())));
+    redis_store through = opened("rediss://127.0.0.1:" + std::to_string(proxy.port()), {.timeout = 2s, .tls = *tls}),
+                direct = opened(own.url);
+    cut_amid_a_users_logins(proxy, through, direct);
+}
+
 TEST_CASE("a Sentinel is told from the server that it watches (R244)") {
     server own("watched");
     raw_server raw(own.url);

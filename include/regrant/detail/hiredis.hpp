@@ -227,7 +227,7 @@ private:
             auto unsent = send(tls_->to_send(), until);
             if (!is_over) return is_over.error();
             if (unsent || *is_over) return unsent;
-            if (auto why = receive(until)) return why;
+            if (auto why = receive(until)) return "TLS handshake: " + *why;
         }
     }
 

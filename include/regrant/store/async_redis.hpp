@@ -108,7 +108,8 @@ private:
         shared(boost::asio::any_io_executor executor, const detail::redis_url& to, const redis_store::parts& known)
             : strand(boost::asio::make_strand(std::move(executor))), timeout(known.settings.timeout),
               words(known.words),
-              access{detail::redis_greeting(to), known.settings.connections, known.settings.connect_timeout},
+              access{detail::redis_greeting(to), known.settings.connections, known.settings.connect_timeout,
+                     known.settings.tls},
               acknowledgement(known.servers.acknowledgement()), routes(to.at, [this](const detail::redis_address& at) {
                   return std::make_unique<detail::async_redis_node>(strand, at, access);
               }) {}

@@ -142,7 +142,7 @@ private:
             auto unsent = co_await send(bytes);
             if (!is_over) co_return is_over.error();
             if (unsent || *is_over) co_return unsent;
-            if (auto why = co_await receive()) co_return why;
+            if (auto why = co_await receive()) co_return "TLS handshake: " + *why;
         }
     }
 

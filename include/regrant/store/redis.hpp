@@ -10,6 +10,7 @@
 #include "../detail/redis_course.hpp"
 #include "../detail/redis_node.hpp"
 #include "../detail/redis_row.hpp"
+#include "../detail/redis_tls_session.hpp"
 #include "../detail/redis_url.hpp"
 #include "../detail/redis_words.hpp"
 #include "../error.hpp"
@@ -59,6 +60,8 @@ struct redis_settings {
     std::uint32_t connections = 16;
     /// What all keys begin with.
     std::string prefix = "regrant:";
+    /// How `rediss://` is secured: see `redis_tls` in `<regrant/store/redis_tls.hpp>`.
+    std::shared_ptr<const detail::redis_tls_client> tls{};
 };
 
 /// Keeps grants in Redis 6.2 or newer, in Valkey, or in a cluster of either, for any number of processes.
@@ -93,12 +96,12 @@ struct redis_settings {
 /// Every command has one key, so a cluster shards by family. MOVED and ASK are followed, a failover's new primary is
 /// found through the others. The user needs: GETEX, SET, EVAL, EVALSHA, SCRIPT LOAD, in scripts GETRANGE, SETRANGE,
 /// DEL, ZADD, ZRANGE, ZREMRANGEBYSCORE, PEXPIREAT, TIME; for the checks of `open` INFO, CONFIG GET, CLUSTER SLOTS; if
-/// asked for WAIT, WAITAOF, SCAN (`reap`). TLS is left to a tunnel. Open it after a `fork`, not before.
+/// asked for WAIT, WAITAOF, SCAN (`reap`). Open it after a `fork`, not before.
 class redis_store {
 public:
     /// \param url  `redis://[user[:password]@]host[:port][/database]`, percent escapes before the `@`; of a cluster
-    ///             any server. `unix://[user:password@]/path[?db=database]` for a Unix socket. No message repeats user
-    ///             or password.
+    ///             any server. `rediss://...` for TLS, which needs `redis_settings::tls`.
+    ///             `unix://[user:password@]/path[?db=database]` for a Unix socket. No message repeats user or password.
     /// \par Errors
     /// a malformed URL or setting; a server that cannot be reached, wants another password, is a replica, evicts keys,
     /// or does not keep or may not tell what `durability` demands
@@ -111,10 +114,15 @@ public:
             return refuse("there must be between one and a thousand connections");
         auto to = detail::redis_url::parse(url);
         if (!to) return unexpected(std::move(to).error());
-        if (to->has_tls) return refuse("the URL of the Redis server asks for TLS; let a tunnel do that");
+        if (to->has_tls && !settings.tls)
+            return refuse("the URL of the Redis server asks for TLS: include <regrant/store/redis_tls.hpp>, set "
+                          "redis_settings::tls, and link libssl (regrant::redis_tls in CMake)");
+        if (!to->has_tls && settings.tls)
+            return refuse("redis_settings::tls is set, but the URL of the Redis server does not begin with rediss://");
         if (to->at.how == detail::redis_address::kind::master) return refuse("the URL of the Redis server names Sentinels; the store needs the address of the primary");
 
-        detail::redis_access access{detail::redis_greeting(*to), settings.connections, settings.connect_timeout};
+        detail::redis_access access{detail::redis_greeting(*to), settings.connections, settings.connect_timeout,
+                                    settings.tls};
         detail::redis_acknowledgement acknowledgement{settings.replicas};
         if (settings.durability == redis_durability::awaited)
             acknowledgement.file = detail::redis_acknowledgement::fsync::awaited;

@@ -498,7 +498,7 @@ private:
             auto unsent = send(tls_->to_send(), until);
             if (!is_over) return is_over.error();
             if (unsent || *is_over) return unsent;
-            if (auto why = receive(until)) return why;
+            if (auto why = receive(until)) return "TLS handshake: " + *why;
         }
     }
 
@@ -1293,7 +1293,7 @@ private:
             auto unsent = co_await send(bytes);
             if (!is_over) co_return is_over.error();
             if (unsent || *is_over) co_return unsent;
-            if (auto why = co_await receive()) co_return why;
+            if (auto why = co_await receive()) co_return "TLS handshake: " + *why;
         }
     }
 
