@@ -48,13 +48,17 @@ inline std::string http_date(instant at = current_time()) {
 
 #include <httplib.h>
 
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <functional>
 #include <mutex>
-#include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -64,66 +68,143 @@ namespace regrant::inline v0::host {
 ///
 /// httplib gives every connection a thread for as long as it is open. Its own pool has 8 threads or fewer: as many slow
 /// clients stop the server.
+///
+/// When all threads are taken, connections that are idle are closed for those that wait, the longest idle first. That is
+/// what an `httplib_server` tells by a `rest`; connections of other servers are never closed.
 class httplib_pool : public httplib::TaskQueue {
 public:
-    static constexpr std::size_t most_threads = 512;
+    /// How many connections may wait for a thread; further ones are refused.
+    static constexpr std::size_t most_waiting = 1024;
 
-    /// \param ready  threads that are started at once; more follow, up to `most_threads`
-    explicit httplib_pool(std::size_t ready = 8) {
+    /// \param ready  threads that are started at once; more follow, up to `most`
+    explicit httplib_pool(std::size_t ready = 8, std::size_t most = 512) : most_threads_(most) {
+        threads_.reserve((std::max)(ready, most));
         const std::lock_guard lock(mutex_);
         for (std::size_t i = 0; i != ready; ++i) add_thread();
     }
 
-    // Later versions of httplib want to know whether there was room.
+    // Later versions of httplib close the connection where there was no room; earlier ones cannot be told.
     using enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue(nullptr));
     enqueued enqueue(std::function<void()> connection) override {
-        const std::lock_guard lock(mutex_);
-        waiting_.push_back(std::move(connection));
-        if (waiting_.size() > free_ && threads_.size() < most_threads) add_thread();
+        std::unique_lock lock(mutex_);
+        if constexpr (std::is_void_v<enqueued>) {
+            left_.wait(lock, [&] { return count_ != most_waiting; });
+        } else if (count_ == most_waiting) {
+            return enqueued(false);
+        }
+        waiting_[(first_ + count_++) % most_waiting] = std::move(connection);
+        if (count_ > free_ && threads_.size() < most_threads_) add_thread();
+        if (count_ > free_) make_way();
         changed_.notify_one();
         return enqueued(true);
     }
 
-    /// Waits for the connections that are open.
+    /// Waits for the connections that are open; ends those that rest.
     void shutdown() override {
         {
             const std::lock_guard lock(mutex_);
             is_ending_ = true;
+            for (rest* each = first_rest_; each != nullptr; each = each->behind_) end(*each);
             changed_.notify_all();
         }
         for (std::thread& each : threads_) each.join();
     }
 
+    enum class gives_way : std::uint8_t { to_others, to_shutdown };
+
+    /// A connection that waits for its client, and may be ended by the pool meanwhile. Lives where the wait is.
+    class rest {
+    public:
+        /// \param pool  may be null: then it is never ended
+        rest(httplib_pool* pool, socket_t socket, gives_way way) : pool_(pool), socket_(socket), way_(way) {
+            if (pool_ != nullptr) pool_->begin(*this);
+        }
+        rest(const rest&) = delete;
+        rest& operator=(const rest&) = delete;
+        ~rest() {
+            if (pool_ != nullptr) pool_->take_out(*this);
+        }
+        /// Whether the connection is to be closed. A wait for its client ends when this becomes true.
+        bool is_ended() const {
+            if (pool_ == nullptr) return false;
+            const std::lock_guard lock(pool_->mutex_);
+            return is_ended_;
+        }
+
+    private:
+        friend httplib_pool;
+        httplib_pool* pool_;
+        socket_t socket_;
+        gives_way way_;
+        bool is_ended_ = false;
+        rest *before_ = nullptr, *behind_ = nullptr;
+    };
+
 private:
+    void begin(rest& one) {
+        const std::lock_guard lock(mutex_);
+        // Whoever waits has found nobody at rest.
+        one.is_ended_ = is_ending_ || (one.way_ == gives_way::to_others && count_ > free_);
+        one.before_ = last_rest_;
+        (last_rest_ == nullptr ? first_rest_ : last_rest_->behind_) = &one;
+        last_rest_ = &one;
+    }
+    void take_out(const rest& one) {
+        const std::lock_guard lock(mutex_);
+        (one.before_ == nullptr ? first_rest_ : one.before_->behind_) = one.behind_;
+        (one.behind_ == nullptr ? last_rest_ : one.behind_->before_) = one.before_;
+    }
+    static void end(rest& one) {
+        one.is_ended_ = true;
+        ::shutdown(one.socket_, SHUT_RD); // wakes the thread that waits for it
+    }
+    void make_way() {
+        for (rest* each = first_rest_; each != nullptr; each = each->behind_) {
+            if (each->is_ended_ || each->way_ != gives_way::to_others) continue;
+            end(*each);
+            return;
+        }
+    }
+
     void add_thread() {
         try {
             threads_.emplace_back([this] { work(); });
             ++free_;
-        } catch (const std::system_error&) {
-            // The system has no more threads. The connection waits for one of those there are.
+        } catch (...) {
+            // The system has no more threads, or no memory. The connection waits for one of those there are.
         }
     }
 
     void work() {
         std::unique_lock lock(mutex_);
         while (true) {
-            changed_.wait(lock, [&] { return is_ending_ || !waiting_.empty(); });
-            if (waiting_.empty()) break;
-            const auto connection = std::move(waiting_.front());
-            waiting_.pop_front();
+            changed_.wait(lock, [&] { return is_ending_ || count_ != 0; });
+            if (count_ == 0) break;
+            auto connection = std::exchange(waiting_[first_], nullptr);
+            first_ = (first_ + 1) % most_waiting;
+            --count_;
             --free_;
             lock.unlock();
-            connection();
+            left_.notify_one();
+            try {
+                connection();
+            } catch (...) { // no memory: the connection ends here
+            }
+            connection = nullptr;
             lock.lock();
             ++free_;
         }
     }
 
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<std::function<void()>> waiting_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_, left_;
+    // A ring, so that a connection that comes when there is no memory costs none.
+    std::array<std::function<void()>, most_waiting> waiting_;
+    std::size_t first_ = 0, count_ = 0;
     std::vector<std::thread> threads_;
+    std::size_t most_threads_;
     std::size_t free_ = 0;
+    rest *first_rest_ = nullptr, *last_rest_ = nullptr;
     bool is_ending_ = false;
 };
 
@@ -138,14 +219,12 @@ private:
 
 #include <netdb.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
-#include <cstdint>
 #include <cstring>
 #include <ctime>
 
@@ -160,6 +239,9 @@ struct httplib_limits {
     /// For a client to close its side after our last answer. Without the wait its late bytes could reset the connection
     /// before it has read the answer.
     std::chrono::milliseconds farewell = std::chrono::seconds(2);
+    /// Threads, one for each open connection: as many are started at once, and as many there are at most. When all are
+    /// taken, idle connections are closed for those that wait.
+    std::size_t ready_threads = 8, most_threads = 512;
 };
 
 /// A connection whose requests are judged by their bytes before httplib sees them.
@@ -168,11 +250,14 @@ struct httplib_limits {
 /// request ends. This stream gives it one request at a time, and nothing behind it.
 class httplib_stream final : public httplib::Stream {
     using clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds longest_poll = std::chrono::hours(1); // an int holds it
 
 public:
     /// \param listening  the server's socket: -1 once it stops
-    httplib_stream(socket_t connected, const std::atomic<socket_t>& listening, const httplib_limits& limits)
-        : socket_(connected), listening_(listening), limits_(limits) {
+    /// \param pool       ends what rests when it stops, or others wait; without one the server is looked at now and then
+    httplib_stream(socket_t connected, const std::atomic<socket_t>& listening, const httplib_limits& limits,
+                   httplib_pool* pool = nullptr)
+        : socket_(connected), listening_(listening), pool_(pool), limits_(limits) {
         coded_.reserve(2 * sizeof room_); // never moved, so that the destructor wipes all that was in it
         name_of(&::getpeername, remote_ip, remote_port);
         name_of(&::getsockname, local_ip, local_port);
@@ -196,12 +281,13 @@ public:
         last_ = clock::now() + idle;
         bool is_begun = false;
         while (!framing_.has_head() && !framing_.is_broken()) {
-            if (begin_ == end_ && !fill(is_stopping::noticed)) return next::none;
+            if (begin_ == end_ && !fill(is_begun ? wait::head : wait::idle)) return next::none;
             if (!std::exchange(is_begun, true)) last_ = clock::now() + limits_.request;
             const std::string_view text(room_ + begin_, end_ - begin_);
             const std::size_t taken = framing_.take(text);
             begin_ += taken;
-            if (!framing_.is_idle()) head_.append(text.substr(0, taken));
+            if (framing_.is_idle()) head_ = secret(); // an empty line, of which a piece may have come before
+            else head_.append(text.substr(0, taken));
         }
         if (framing_.is_broken()) return next::refused;
         last_ = clock::now() + limits_.request; // for the body
@@ -231,7 +317,7 @@ public:
         constexpr std::size_t most_drained_bytes = std::size_t{1024} * 1024;
         ::shutdown(socket_, SHUT_WR);
         last_ = clock::now() + limits_.farewell;
-        for (std::size_t drained = 0; drained < most_drained_bytes && fill(is_stopping::noticed); drained += end_) {}
+        for (std::size_t drained = 0; drained < most_drained_bytes && fill(wait::idle); drained += end_) {}
         ::close(socket_);
     }
 
@@ -249,7 +335,7 @@ public:
         if (!from.empty()) return give(from, to, size, at_);
         while (coded_at_ == coded_.size()) {
             if (framing_.is_over()) return 0;
-            if (begin_ == end_ && !fill(is_stopping::ignored)) return -1;
+            if (begin_ == end_ && !fill(wait::body)) return -1;
             coded_.clear();
             coded_at_ = 0;
             begin_ += framing_.take({room_ + begin_, end_ - begin_}, [&](std::string_view piece) { keep(piece); });
@@ -290,7 +376,8 @@ public:
     int remote_port = 0, local_port = 0;
 
 private:
-    enum class is_stopping : std::uint8_t { ignored, noticed };
+    /// What the client is waited for. A wait for a head ends when the server stops, an idle one also when others wait.
+    enum class wait : std::uint8_t { idle, head, body };
 
     template <class Ask> void name_of(Ask ask, std::string& ip, int& port) const {
         ::sockaddr_storage address{};
@@ -322,19 +409,33 @@ private:
     }
 
     bool awaits(short what, clock::time_point last) const {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - clock::now()).count();
         ::pollfd one{socket_, what, 0};
-        return left > 0 && ::poll(&one, 1, static_cast<int>(left)) > 0;
+        while (true) {
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - clock::now());
+            if (left.count() <= 0) return false;
+            const int ready = ::poll(&one, 1, static_cast<int>((std::min)(left, longest_poll).count()));
+            if (ready > 0) return true;
+            if (ready < 0 && errno != EINTR) return false;
+        }
+    }
+
+    /// Waits for bytes, or for an end of the connection.
+    bool awaits_bytes(wait what) {
+        if (what == wait::body) return awaits(POLLIN, last_);
+        if (pool_ == nullptr) {
+            constexpr std::chrono::milliseconds look(50);
+            while (listening_ != INVALID_SOCKET && clock::now() < last_)
+                if (awaits(POLLIN, (std::min)(last_, clock::now() + look))) return true;
+            return false;
+        }
+        using enum httplib_pool::gives_way;
+        const httplib_pool::rest here(pool_, socket_, what == wait::idle ? to_others : to_shutdown);
+        return !here.is_ended() && awaits(POLLIN, last_) && !here.is_ended();
     }
 
     /// Reads more; false when the client has closed or the time is over.
-    bool fill(is_stopping stop) {
-        constexpr std::chrono::milliseconds look(50);
-        while (true) {
-            const auto now = clock::now();
-            if (now >= last_ || (stop == is_stopping::noticed && listening_ == INVALID_SOCKET)) return false;
-            if (awaits(POLLIN, (std::min)(last_, now + look + std::chrono::milliseconds(1)))) break;
-        }
+    bool fill(wait what) {
+        if ((what != wait::body && listening_ == INVALID_SOCKET) || !awaits_bytes(what)) return false;
         const ssize_t got = ::recv(socket_, room_, sizeof room_, 0);
         begin_ = 0;
         end_ = got > 0 ? static_cast<std::size_t>(got) : 0;
@@ -343,6 +444,7 @@ private:
 
     socket_t socket_;
     const std::atomic<socket_t>& listening_;
+    httplib_pool* pool_;
     httplib_limits limits_;
     clock::time_point last_{};
     request_framing framing_{};
@@ -475,8 +577,8 @@ inline void answer_error(httplib::Response& to) {
 ///   `httplib_server` reads the head itself and keeps connections open;
 /// - a pool that grows, where httplib's own is held by 8 slow clients;
 /// - a HEAD or OPTIONS with a body gets 400 (this takes the pre-routing handler, of which httplib has one);
-/// - a target in absolute form, which httplib takes for a path, is routed by its path, and one with `%2F` is not
-///   decoded, so that `/oauth2%2Ftoken` is another path than `/oauth2/token` (RFC 3986 2.2);
+/// - requests are routed by the bytes of their path, which httplib would decode: `/oauth2%2Ftoken` and `/oauth2/%74oken`
+///   are other paths than `/oauth2/token`. Of a target in absolute form, which httplib takes for a path, it is the path;
 /// - a handler for exceptions: httplib's own answer tells what was thrown.
 ///
 /// httplib waits 5 s for each byte of a head. Use `httplib_server` unless a proxy in front bounds that time.
@@ -486,9 +588,7 @@ inline void prepare(httplib::Server& server) {
     server.set_keep_alive_max_count(1);
     server.set_pre_routing_handler([](const httplib::Request& from, httplib::Response& to) {
         using enum httplib::Server::HandlerResponse;
-        const std::string raw(path_of(from.target));
-        const bool is_slash_hidden = raw.find("%2F") != raw.npos || raw.find("%2f") != raw.npos;
-        if (is_slash_hidden || !from.path.starts_with('/')) const_cast<httplib::Request&>(from).path = raw;
+        const_cast<httplib::Request&>(from).path = path_of(from.target);
         const bool is_read =
             from.method == "POST" || from.method == "PUT" || from.method == "PATCH" || from.method == "DELETE";
         if (asks_to_close(from)) close_after(to);
@@ -522,20 +622,29 @@ public:
     explicit httplib_server(httplib_limits limits = {}) : limits_(limits) {
         prepare(*this);
         set_keep_alive_max_count(100'000); // as many as the client likes, where httplib would close after 5
+        new_task_queue = [this] {
+            auto* const pool = new httplib_pool(limits_.ready_threads, limits_.most_threads);
+            pool_ = pool; // httplib deletes it when no connection is open any more
+            return pool;
+        };
     }
 
 private:
     bool process_and_close_socket(socket_t connected) override {
-        httplib_stream stream(connected, svr_sock_, limits_);
         try {
-            auto read = httplib_stream::next::request;
-            do {
-                read = stream.read_head(std::chrono::seconds(keep_alive_timeout_sec_));
-                if (read == httplib_stream::next::refused) stream.refuse();
-            } while (read == httplib_stream::next::request && answer(stream) && stream.goes_on());
-        } catch (...) { // no memory: the connection ends here
+            httplib_stream stream(connected, svr_sock_, limits_, pool_);
+            try {
+                auto read = httplib_stream::next::request;
+                do {
+                    read = stream.read_head(std::chrono::seconds(keep_alive_timeout_sec_));
+                    if (read == httplib_stream::next::refused) stream.refuse();
+                } while (read == httplib_stream::next::request && answer(stream) && stream.goes_on());
+            } catch (...) { // no memory: the connection ends here
+            }
+            stream.close();
+        } catch (...) { // not even for its stream
+            ::close(connected);
         }
-        stream.close();
         return true;
     }
 
@@ -562,6 +671,7 @@ private:
     }
 
     httplib_limits limits_;
+    std::atomic<httplib_pool*> pool_ = nullptr;
 };
 
 /// Takes a port for `listen_after_bind`. httplib's own socket options would let two servers share one port, and it
