@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 namespace example {
 
@@ -19,8 +20,10 @@ public:
     /// Reads `--port N` (default 8080, 0 takes a free one) and `--fixed KEY.pem`: with it clock, keys and random
     /// numbers are always the same, so that two hosts' answers can be compared byte for byte. With `--clock none` the
     /// service throws at whoever asks it for tokens. `--trusted-proxy CIDR` names the proxies in front, `--throttle` limits
-    /// failures. Ends the program on anything else.
-    demo_service(int count, char** words);
+    /// failures. With `--framework` alone it prints what `framework` says and ends the program, as it does on anything
+    /// else.
+    /// \param framework  the name and version of the web framework, where they are known
+    demo_service(int count, char** words, std::string_view framework = {});
     ~demo_service();
 
     std::uint16_t port() const noexcept;

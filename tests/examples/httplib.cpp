@@ -14,7 +14,7 @@ int main(int count, char** words) {
     using request = const httplib::Request&;
     using response = httplib::Response&;
     using body = const httplib::ContentReader&;
-    example::demo_service service(count, words);
+    example::demo_service service(count, words, "cpp-httplib " CPPHTTPLIB_VERSION);
 
     host::httplib_server server;
     host::mount(server, "/oauth2/token", [&](regrant::http_request asked) { return service.token(std::move(asked)); });

@@ -9,7 +9,9 @@
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/SocketAddress.h>
 #include <Poco/ThreadPool.h>
+#include <Poco/Version.h>
 
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -28,7 +30,8 @@ regrant::http_reply route(example::demo_service& service, std::string_view path,
 } // namespace
 
 int main(int count, char** words) {
-    example::demo_service service(count, words);
+    const std::string version = std::to_string(POCO_VERSION >> 24) + '.' + std::to_string(POCO_VERSION >> 16 & 255);
+    example::demo_service service(count, words, "Poco " + version);
     const auto answer = [&service](std::string_view path, regrant::http_request request) {
         return route(service, path, std::move(request));
     };

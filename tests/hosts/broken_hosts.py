@@ -130,6 +130,7 @@ FAULTS = {
     "chunk extensions have line ends": "odd-chunks",
     "any Host will do": "odd-hosts",
     "paths are decoded": "escaped-slash",
+    "an empty line is a request": "empty-line-first",
     "bodies are inflated": "content-codings",
     "any Authorization is Basic": "authorization-empty",
 }
@@ -437,7 +438,18 @@ class Connection(socketserver.BaseRequestHandler):
         text, _, self.waiting = self.waiting.partition(mark)
         return text
 
+    def skip_empty_lines(self):
+        while self.fault != "a head is what one read gives":
+            while len(self.waiting) < 2:
+                if not self.more():
+                    raise Cut
+            if not self.waiting.startswith(b"\r\n"):
+                break
+            self.waiting = self.waiting[2:]
+
     def head(self):
+        if self.fault != "an empty line is a request":
+            self.skip_empty_lines()
         first, *lines = self.line(b"\r\n\r\n").decode("latin-1").split("\r\n")
         if self.fault == "blanks may split a request line":
             first = " ".join(first.split())

@@ -1175,10 +1175,24 @@ def odd_start_lines(host):
 
 @check()
 def escaped_slash(host):
-    """A path with an escaped slash is another path than the endpoint's (RFC 3986 2.2)."""
-    at = host.target.rfind("/")
-    answer = host.ask(request(host.post.form(), FORM, target=host.target[:at] + "%2F" + host.target[at + 1:]))
-    expect(answer.status == 404 or answer.status == 400 and not answer.json.get("access_token"), answer)
+    """A path with an escape or a fragment is another path than the endpoint's (RFC 3986 2.2, RFC 9112 3.2)."""
+    at = host.target.rfind("/") + 1
+    for target in (host.target[:at - 1] + "%2F" + host.target[at:], f"{host.target}#x",
+                   host.target[:at] + f"%{ord(host.target[at]):x}" + host.target[at + 1:]):
+        answer = host.ask(request(host.post.form(token="MOCK_REFRESH_TOKEN"), FORM, target=target))
+        expect(answer.status in (400, 404) and answer.json.get("error") != "invalid_grant", target, answer)
+
+
+@check()
+def empty_line_first(host):
+    """An empty line in front of a request is left out, in one piece or in several (9112 2.2)."""
+    for pieces in ((b"\r\n",), (b"\r", b"\n"), (b"\r", b"\n", b"")):
+        with host.connect() as line:
+            for piece in pieces[:-1]:
+                line.send(piece)
+                time.sleep(0.05)
+            line.send(pieces[-1] + host.post.refresh())
+            is_refresh(host.post.follow(line.read()))
 
 
 @check()

@@ -38,6 +38,18 @@ def unprivileged():
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+def program_of():
+    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise SystemExit("nginx is not installed (Debian, Ubuntu: nginx-light)")
+    return program
+
+
+def version():
+    """What nginx says of itself: `nginx version: nginx/1.22.1`."""
+    return subprocess.run([program_of(), "-v"], capture_output=True, text=True, check=False).stderr
+
+
 def free_ports(count):
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
@@ -85,9 +97,7 @@ class Nginx:
         (self.folder / "nginx.conf").write_text(filled, encoding="utf-8")
 
     def start(self):
-        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        if program is None:
-            raise SystemExit("nginx is not installed (Debian, Ubuntu: nginx-light)")
+        program = program_of()
         who = unprivileged()
         self.make_certificate()
         # Somebody else may take a port between our looking and nginx's binding it; then others are tried.

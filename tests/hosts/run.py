@@ -32,26 +32,46 @@ AT_ONCE = 4
 # Seconds after which something did not finish. Nothing else may be concluded from it: the machine may be busy.
 LONG = 300
 
-# What a host fails and we cannot mend, by the name of the check, and why.
+# What a host fails and we cannot mend: the check, the first version that fails it and the first that was seen to pass,
+# or the first that was never tried, and why. What a host of another version fails is a failure; what it passes is none.
 KNOWN = {
-    "httplib": {
-        "alike: JWK Set": "cpp-httplib 0.11 compresses it for who can read that, so caches must be told by Vary",
-        "alike: metadata": "cpp-httplib 0.11 compresses them for who can read that, so caches must be told by Vary",
-        "alike: HEAD": "cpp-httplib 0.11 adds `Accept-Ranges: bytes` to every answer to a HEAD",
-    },
-    "poco": {
-        "http-1-0-expect": "Poco 1.11 sends `100 Continue` to HTTP/1.0, too",
-    },
-    "fastcgi": {
+    "httplib": [
+        ("alike: JWK Set", (0, 11), (0, 18), "compresses it for who can read that, so caches must be told by Vary"),
+        ("alike: metadata", (0, 11), (0, 18), "compresses them for who can read that, so caches must be told by Vary"),
+        ("alike: HEAD", (0, 11), (0, 54), "adds `Accept-Ranges: bytes` to every answer to a HEAD"),
+        ("many-pipelined", (0, 41), (0, 54), "announces and makes a close behind every answer of 400 and above"),
+    ],
+    "poco": [
+        ("http-1-0-expect", (1, 11), (1, 12), "sends `100 Continue` to HTTP/1.0, too"),
+    ],
+    "fastcgi": [
         # What stands in front of nginx may see another request; the program behind it gets one record for each.
-        "odd-fields": "nginx 1.22 drops fields whose names are no tokens, and accepts two CR at a line's end",
-        "odd-chunks": "nginx 1.22 accepts a line feed alone, and text behind a chunk's size",
-        "odd-hosts": "nginx 1.22 accepts a user, a port of letters and an open bracket in Host",
-        "odd-start-lines": "nginx 1.22 accepts several spaces between the parts of a request line",
-        "slow-bodies": "nginx 1.22 waits for a body as long as its bytes come; it holds no thread of the program",
-        "header-spaces": "nginx 1.22 takes a tab before a header's value for a part of it, and answers 400",
-    },
+        ("odd-fields", (1, 22), (1, 23), "drops fields whose names are no tokens, and accepts two CR at a line's end"),
+        ("odd-chunks", (1, 22), (1, 23), "accepts a line feed alone, and text behind a chunk's size"),
+        ("odd-hosts", (1, 22), (1, 23), "accepts a user, a port of letters and an open bracket in Host"),
+        ("odd-start-lines", (1, 22), (1, 23), "accepts several spaces between the parts of a request line"),
+        ("slow-bodies", (1, 22), (1, 23), "waits for a body as long as its bytes come; it holds no thread of the program"),
+        ("header-spaces", (1, 22), (1, 23), "takes a tab before a header's value for a part of it, and answers 400"),
+    ],
 }
+NAMED = {"httplib": "cpp-httplib", "poco": "Poco", "fastcgi": "nginx"}
+
+
+def version_of(program):
+    """The version of the framework, or of the web server in front; () where it is not told."""
+    name = program.name.removeprefix(PREFIX)
+    if name in FRONTS:
+        said = importlib.import_module(FRONTS[name]).version()
+    else:
+        said = subprocess.run([program, "--framework"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\d+(\.\d+)+", said)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def known_of(name, version):
+    """The checks that this version is known to fail."""
+    return {check for check, first, below, _ in KNOWN.get(name, []) if first <= version < below}
+
 
 # Hosts that are no web server themselves: a module of this folder whose in_front_of(port) is a context manager
 # that gives an object with http_url.
@@ -95,9 +115,10 @@ def started(program, *options, descriptors=None):
 class Report:
     """What a host passed and failed."""
 
-    def __init__(self, name):
-        self.name, self.passed, self.known, self.failures = name, 0, 0, []
-        self.unseen = set(KNOWN.get(name, {}))
+    def __init__(self, program):
+        self.name, self.passed, self.known, self.failures = program.name.removeprefix(PREFIX), 0, 0, []
+        self.known_to_fail = known_of(self.name, version_of(program))
+        self.unseen = set(self.known_to_fail)
 
     def add(self, check, seen):
         """`seen` is what was wrong, None where all was well."""
@@ -124,7 +145,7 @@ def ended_by(process):
 def run_checks(program, report):
     """check_host.py on one host, and what a host adds of its own."""
     with started(program) as (process, url):
-        known = [word for name in KNOWN.get(report.name, {}) if name in check_host.CHECKS
+        known = [word for name in report.known_to_fail if name in check_host.CHECKS
                  for word in ("--expect-fail", name)]
         done = subprocess.run([sys.executable, HERE / "check_host.py", url, "--demo", "--timeout", str(LONG), *known], capture_output=True,
                               text=True, check=False, timeout=12 * LONG)
@@ -556,7 +577,7 @@ def compare(programs, reports):
         for name, answer in found.items():
             check = "alike: " + name
             others = [other[name] for each, (other, _) in zip(reports, all_found)
-                      if name in other and check not in KNOWN.get(each.name, {})] or [answer]
+                      if name in other and check not in each.known_to_fail] or [answer]
             model = max(others, key=others.count)
             report.add(check, None if answer == model else difference(model, answer))
     # Without this all of them might ignore --fixed, and nothing would have been compared.
@@ -567,8 +588,10 @@ def compare(programs, reports):
 def table():
     print("| host | does not pass | because |\n|---|---|---|")
     for host, failures in KNOWN.items():
-        for name, why in failures.items():
-            print(f"| {host} | `{name}` | {why} |")
+        for name, first, below, why in failures:
+            last = (below[0], below[1] - 1)
+            versions = " to ".join(".".join(map(str, each)) for each in dict.fromkeys((first, last)))
+            print(f"| {host} | `{name}` | {NAMED[host]} {versions} {why} |")
 
 
 def main():
@@ -586,7 +609,7 @@ def main():
     for name in wanted:
         program = told.built.resolve() / (PREFIX + name)
         (programs if program.is_file() else not_built).append(program)
-    reports = [Report(program.name.removeprefix(PREFIX)) for program in programs]
+    reports = [Report(program) for program in programs]
     for program in not_built:
         print(f"{program.name} is not built")
     if not programs:
