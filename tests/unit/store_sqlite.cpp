@@ -473,27 +473,27 @@ TEST_CASE("a locked file is an outage soon after the busy timeout, for a queue o
     // it is tried again with more time.
     bool waits_once = false;
     for (auto timeout = 1500ms; timeout < 30s && !waits_once; timeout *= 3) {
-    CAPTURE(timeout.count());
-    auto store = opened(dir.file(), impatient(timeout));
-    std::vector<std::chrono::steady_clock::duration> took(12);
-    const unsigned outages = at_once(12, [&](unsigned i) {
-        const auto write = [&] {
-            switch (i % 4) {
-            case 0: return store.advance(key_of(1), generation{0}, generation{1}, noon).has_value();
-            case 1: return store.insert(row_of(2)).has_value();
-            case 2: return store.revoke(key_of(1)).has_value();
-            default: return store.revoke_subject("alice").has_value();
-            }
-        };
-        std::this_thread::sleep_for(10ms * i);
-        const auto begun = std::chrono::steady_clock::now();
-        const bool written = write();
-        took[i] = std::chrono::steady_clock::now() - begun;
-        return !written;
-    });
-    CHECK(outages == 12);
-    for (const auto each : took) CHECK(each >= timeout - 10ms);
-    waits_once = std::all_of(took.begin(), took.end(), [&](auto each) { return each < 2 * timeout - 100ms; });
+        CAPTURE(timeout.count());
+        auto store = opened(dir.file(), impatient(timeout));
+        std::vector<std::chrono::steady_clock::duration> took(12);
+        const unsigned outages = at_once(12, [&](unsigned i) {
+            const auto write = [&] {
+                switch (i % 4) {
+                case 0: return store.advance(key_of(1), generation{0}, generation{1}, noon).has_value();
+                case 1: return store.insert(row_of(2)).has_value();
+                case 2: return store.revoke(key_of(1)).has_value();
+                default: return store.revoke_subject("alice").has_value();
+                }
+            };
+            std::this_thread::sleep_for(10ms * i);
+            const auto begun = std::chrono::steady_clock::now();
+            const bool written = write();
+            took[i] = std::chrono::steady_clock::now() - begun;
+            return !written;
+        });
+        CHECK(outages == 12);
+        for (const auto each : took) CHECK(each >= timeout - 10ms);
+        waits_once = std::all_of(took.begin(), took.end(), [&](auto each) { return each < 2 * timeout - 100ms; });
     }
     CHECK(waits_once);
     auto store = opened(dir.file(), impatient(1500ms));
