@@ -36,8 +36,8 @@ LONG = 300
 # or the first that was never tried, and why. What a host of another version fails is a failure; what it passes is none.
 KNOWN = {
     "httplib": [
-        ("alike: JWK Set", (0, 11), (0, 18), "compresses it for who can read that, so caches must be told by Vary"),
-        ("alike: metadata", (0, 11), (0, 18), "compresses them for who can read that, so caches must be told by Vary"),
+        ("alike: JWK Set", (0, 11), (0, 54), "compresses it for who can read that, so caches must be told by Vary"),
+        ("alike: metadata", (0, 11), (0, 54), "compresses them for who can read that, so caches must be told by Vary"),
         ("alike: HEAD", (0, 11), (0, 54), "adds `Accept-Ranges: bytes` to every answer to a HEAD"),
         ("many-pipelined", (0, 41), (0, 54), "announces and makes a close behind every answer of 400 and above"),
     ],
