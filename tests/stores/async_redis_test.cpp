@@ -387,6 +387,44 @@ TEST_CASE("a connection that is cut amid awaited TLS is an outage, or nothing is
     cut_amid_a_users_logins(proxy, through.waited, direct.waited);
 }
 
+TEST_CASE("an awaited store with Sentinels follows a failover, and nobody is logged out by it (R51, R244)") {
+    follows_a_failover("async_failover", [](const std::string& url, const redis_settings& settings, auto use) {
+        waited_scene over(url, settings);
+        const grant row = fresh_row();
+        CHECK(inserted(over.waited, row));
+        use(over.waited, [&] {
+            // An advance that was an outage may have acted.
+            const auto now = over.waited.find(row.key);
+            if (!now) return false;
+            REQUIRE(now->has_value());
+            const auto at = static_cast<std::uint32_t>((*now)->current);
+            const auto moved = over.waited.advance(row.key, generation{at}, generation{at + 1}, current_time());
+            if (!moved) return false;
+            REQUIRE(*moved == advance_outcome::advanced);
+            return true;
+        });
+    });
+}
+
+TEST_CASE("awaiting callers leave a master that was cut off though it still answers (R51, R244)") {
+    leaves_a_master_that_was_cut_off("async", [](const std::string& url, auto use) {
+        waited_scene over(url);
+        use(over.waited);
+    });
+}
+
+TEST_CASE("awaited over TLS a store verifies Sentinels as well as the master that they name (R244)") {
+    const std::string at = certificates();
+    server own("async_tls_watched", "tls=good");
+    const sentinel good("async_tls_sentinel", own.tls_port(), "tls=good 'tls-replication yes'");
+    const auto tls = redis_tls({.ca_file = at + "ca.pem"});
+    REQUIRE(tls.has_value());
+    waited_scene over("rediss+sentinel://localhost:" + good.tls_port() + "/main", {.tls = *tls});
+    const grant row = fresh_row();
+    CHECK(inserted(over.waited, row));
+    CHECK(advanced(over.waited, row.key, 0, 1));
+}
+
 TEST_CASE("who cancels a call costs the Redis store a connection, and nobody else anything") {
     server own("async_cancelled");
     waited_scene at(own.url, {.connections = 1});

@@ -25,6 +25,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -58,8 +59,10 @@ inline std::string serve(const std::string& what) {
 
 /// A server of its own for one test.
 struct server {
-    explicit server(const std::string& name, const std::string& options = "")
-        : folder(environment("REGRANT_REDIS_FOLDER") + "/" + name), url(serve("start '" + folder + "' " + options)) {}
+    explicit server(const std::string& name, const std::string& options = "") : server(name, "start", options) {}
+    server(const std::string& name, const std::string& verb, const std::string& options)
+        : folder(environment("REGRANT_REDIS_FOLDER") + "/" + name),
+          url(serve(verb + " '" + folder + "' " + options)) {}
     ~server() {
         if (!folder.empty()) serve("stop '" + folder + "'");
     }
@@ -97,6 +100,12 @@ inline redis_settings patient(redis_settings settings) {
     if (settings.connect_timeout == defaults.connect_timeout) settings.connect_timeout = unhurried;
     return settings;
 }
+
+/// Watches the server at a port.
+struct sentinel : server {
+    sentinel(const std::string& name, const std::string& port, const std::string& options = "")
+        : server(name, "sentinel", port + " " + options) {}
+};
 
 /// Makes certificates for the servers that are started from now on. \return where they are, with a / behind
 inline std::string certificates() {
@@ -250,6 +259,139 @@ template <class WhyNot, class Use> void behind_tls(const std::string& name, WhyN
         REQUIRE_FALSE(refused.has_value());
         CHECK(says(refused.error().message, "key_file " + at + key));
     }
+}
+
+/// A primary with a replica, and a Sentinel that promotes the replica: when it is told to, and when the primary is dead.
+/// \param run  opens a store and calls what it is given with it and with something that refreshes one login, which
+///             returns false for an outage: (url, settings, use(store, refresh))
+template <class Run> void follows_a_failover(const std::string& name, Run run) {
+    const std::string options = "'requirepass hunter2' 'masterauth hunter2' 'repl-diskless-sync-delay 0'";
+    const server one(name + "_one", options);
+    const auto to = [](const server& at) { return at.url.substr(8); };
+    const auto port = [&](const server& of) { return to(of).substr(to(of).rfind(':') + 1); };
+    server two(name + "_two", options + " 'replicaof 127.0.0.1 " + port(one) + "'");
+    detail::redis_access access{{}, 1, 1s};
+    access.greeting.push_back(detail::redis_command({"AUTH", "hunter2"}));
+    const auto tell = [&](const server& at, std::initializer_list<std::string_view> words) {
+        detail::redis_node node(detail::redis_url::parse(at.url)->at, access);
+        const auto answer = detail::redis_cluster::ask(node, detail::redis_command(words), clock_type::now() + 10s);
+        return answer ? std::string((**answer).text()) : answer.error().detail;
+    };
+    const auto is_replica = [&](const server& at) {
+        return eventually([&] { return tell(at, {"INFO", "replication"}).find("master_link_status:up") != std::string::npos; });
+    };
+    REQUIRE(is_replica(two));
+    const sentinel watching(name + "_sentinel", port(one), "'sentinel auth-pass main hunter2' 'requirepass hunter3'");
+    const auto fail_over = [&] {
+        detail::redis_access to_sentinel{{}, 1, 1s};
+        to_sentinel.greeting.push_back(detail::redis_command({"AUTH", "hunter3"}));
+        detail::redis_node node(detail::redis_url::parse(watching.url)->at, to_sentinel);
+        return eventually([&] {
+            const auto answer = detail::redis_cluster::ask(node, detail::redis_command({"SENTINEL", "FAILOVER", "main"}),
+                                                           clock_type::now() + 10s);
+            return answer && (**answer).text() == "OK";
+        });
+    };
+    const auto is_primary = [&](const server& at) {
+        return eventually([&] { return tell(at, {"INFO", "replication"}).find("role:master") != std::string::npos; });
+    };
+
+    // A replica whose link is up may still wait for what its primary was told in the meantime.
+    const auto has_all = [&](const server& replica, const server& primary) {
+        const auto offset = [&](const server& of, std::string_view word) {
+            const std::string info = tell(of, {"INFO", "replication"});
+            const std::size_t found = info.find(word);
+            return found == info.npos ? -1 : std::atoll(info.c_str() + found + word.size());
+        };
+        return eventually([&] { return offset(primary, "master_repl_offset:") == offset(replica, "slave_repl_offset:"); });
+    };
+
+    const std::string url = "redis+sentinel://:hunter2@127.0.0.1:1," + to(watching) + "/main/2";
+    const redis_settings settings{.timeout = 2s, .sentinel_password = std::make_shared<const secret>("hunter3")};
+    run(url, settings, [&](auto& store, auto refresh) {
+        const grant before = fresh_row(), ended = fresh_row();
+        CHECK(inserted(store, before));
+        CHECK(inserted(store, ended));
+        good(store.revoke(ended.key));
+        const auto goes_on = [&](const std::string& after) {
+            CAPTURE(after);
+            CHECK(eventually(refresh));
+            const auto row = store.find(before.key);
+            REQUIRE(row.has_value());
+            REQUIRE(row->has_value());
+            CHECK(found(store, ended.key).state == revocation::revoked);
+            // What is idle now, and what is opened anew.
+            for (int i = 0; i != 3; ++i) CHECK(refresh());
+        };
+        CHECK(refresh());
+
+        // Planned: the old primary is a replica from then on.
+        REQUIRE(has_all(two, one));
+        REQUIRE(fail_over());
+        REQUIRE(is_primary(two));
+        // What the old one answers until it knows is lost, and heals up to 8 generations.
+        int amid = 0;
+        CHECK(eventually([&] {
+            if (++amid <= 6) refresh();
+            return tell(one, {"INFO", "replication"}).find("role:slave") != std::string::npos;
+        }));
+        goes_on("a failover that was asked for");
+        CHECK(is_replica(one));
+
+        // Back, to a server that no longer keeps the promise.
+        CHECK(tell(one, {"CONFIG", "SET", "appendfsync", "everysec"}) == "OK");
+        REQUIRE(has_all(one, two));
+        REQUIRE(fail_over());
+        REQUIRE(is_primary(one));
+        CHECK(eventually([&] {
+            const auto refused = store.find(before.key);
+            return !refused && refused.error().detail.find("set appendfsync always") != std::string::npos;
+        }));
+        CHECK_FALSE(refresh());
+        CHECK(is_replica(two));
+        CHECK(tell(one, {"CONFIG", "SET", "appendfsync", "always"}) == "OK");
+        goes_on("a new primary that is fit again");
+
+        // Killed, when the replica has everything.
+        CHECK(is_replica(two));
+        REQUIRE(has_all(two, one));
+        one.kill();
+        const auto gone = store.find(before.key);
+        REQUIRE_FALSE(gone.has_value());
+        CHECK(says(gone.error().detail, "Redis master main at " + to(one)));
+        CHECK_FALSE(refresh());
+        goes_on("a primary that was killed");
+        CHECK(inserted(store, fresh_row()));
+        two.kill();
+        CHECK_FALSE(refresh());
+    });
+}
+
+/// A primary that goes on answering though its Sentinel names another.
+/// \param run  opens a store by its URL and calls what it is given with it: (url, use(store))
+template <class Run> void leaves_a_master_that_was_cut_off(const std::string& name, Run run) {
+    const server one(name + "_cut_off", ""), two(name + "_chosen", "");
+    raw_server second(two.url);
+    const sentinel watching(name + "_chooser", raw_server(one.url).port());
+    raw_server chooser(watching.url);
+    run("redis+sentinel://" + watching.url.substr(8) + "/main", [&](auto& store) {
+        const grant row = fresh_row();
+        CHECK(inserted(store, row));
+        CHECK(advanced(store, row.key, 0, 1));
+        CHECK(chooser({"SENTINEL", "REMOVE", "main"}) == "OK");
+        CHECK(chooser({"SENTINEL", "MONITOR", "main", "127.0.0.1", second.port(), "1"}) == "OK");
+        // The other has another history; what matters is that it is asked.
+        CHECK(eventually([&] {
+            const auto answer = store.find(row.key);
+            return answer && !*answer;
+        }));
+        CHECK(inserted(store, fresh_row()));
+        // A Sentinel that has gone is missed by nobody as long as there is the master.
+        watching.kill();
+        const grant later = fresh_row();
+        for (const auto until = clock_type::now() + 3s; clock_type::now() < until; std::this_thread::sleep_for(100ms))
+            CHECK(store.find(later.key).has_value());
+    });
 }
 
 /// A user's logins are listed and ended while the connection is cut, at every so many bytes of the answers.

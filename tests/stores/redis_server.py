@@ -7,7 +7,8 @@
   redis_server.py cluster FOLDER           three servers as a cluster; prints the URL of one
                                            Option tls=NAME: a port for TLS besides, with certificate NAME.
   redis_server.py certificates FOLDER      makes certificates for the servers below it: see the function
-  redis_server.py sentinel FOLDER PORT     a Sentinel that watches the server at PORT; prints its URL
+  redis_server.py sentinel FOLDER PORT [OPTION...]   a Sentinel that watches the server at PORT by the name of main and
+                                           may promote another alone; prints its URL
   redis_server.py kill FOLDER              SIGKILL
   redis_server.py stop FOLDER              ends it in peace
 
@@ -173,8 +174,10 @@ def main(verb="help", *rest):
         print(url(start(folder, rest[1:])))
     elif verb == "certificates" and folder:
         certificates(folder)
-    elif verb == "sentinel" and len(rest) == 2:
-        print(url(start(folder, kind=[f"sentinel monitor main 127.0.0.1 {rest[1]} 1"], flags=["--sentinel"])))
+    elif verb == "sentinel" and len(rest) > 1:
+        watch = [f"sentinel monitor main 127.0.0.1 {rest[1]} 1", "sentinel down-after-milliseconds main 1000",
+                 "sentinel failover-timeout main 3000"]
+        print(url(start(folder, rest[2:], kind=watch, flags=["--sentinel"])))
     elif verb == "cluster" and folder:
         print(url(cluster(folder)))
     elif verb in ("kill", "stop") and folder:

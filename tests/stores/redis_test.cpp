@@ -707,12 +707,66 @@ TEST_CASE("a connection that is cut amid TLS is an outage, or nothing is missed 
 TEST_CASE("a Sentinel is told from the server that it watches (R244)") {
     server own("watched");
     raw_server raw(own.url);
-    const std::string folder = own.folder + "-sentinel";
-    const std::string said = serve("sentinel '" + folder + "' " + raw.port());
-    const auto refused = redis_store::open(said);
-    serve("stop '" + folder + "'");
-    REQUIRE_FALSE(refused.has_value());
-    CHECK(says(refused.error().message, "it is a Sentinel"));
+    const sentinel watching("watching", raw.port());
+    CHECK(says(why_not(watching.url), "it is a Sentinel; redis+sentinel://"));
+}
+
+TEST_CASE("a store with Sentinels follows a failover, and nobody is logged out by it (R51, R244)") {
+    follows_a_failover("failover", [](const std::string& url, const redis_settings& settings, auto use) {
+        redis_store store = opened(url, settings);
+        endpoint_over over(store);
+        std::string token = over.login();
+        // While there is no master the answer is 503, and never that the token is worth nothing.
+        use(store, [&] {
+            const auto answer = over.refresh(token);
+            if (answer.status == http_status::service_unavailable) return false;
+            REQUIRE(answer.status == http_status::ok);
+            token = answer.successor;
+            return true;
+        });
+    });
+}
+
+TEST_CASE("a master that was cut off is left though it still answers, and Sentinels may rest meanwhile (R51, R244)") {
+    leaves_a_master_that_was_cut_off("blocking", [](const std::string& url, auto use) {
+        redis_store store = opened(url);
+        use(store);
+    });
+}
+
+TEST_CASE("of Sentinels that are gone, or know nothing, it is said why no master was found (R244)") {
+    server own("unknown_master");
+    raw_server raw(own.url);
+    const sentinel watching("unknown_sentinel", raw.port(), "'requirepass hunter2'");
+    const std::string at = watching.url.substr(8), gone = "127.0.0.1:1", wrong = own.url.substr(8);
+    CHECK(says(why_not("redis+sentinel://" + gone + "/main"), "Sentinel " + gone + ": Connection refused"));
+    CHECK(says(why_not("redis+sentinel://" + wrong + "/main"), "Sentinel " + wrong + ": ERR unknown command"));
+    const std::string all = why_not("redis+sentinel://" + gone + "," + at + "/main");
+    CHECK(says(all, "Sentinel " + gone + ": Connection refused; Sentinel " + at + ": NOAUTH"));
+    redis_settings settings{.sentinel_password = std::make_shared<const secret>("hunter2")};
+    CHECK(says(why_not("redis+sentinel://" + at + "/other", settings), "it knows no master by the name of other"));
+    (void)opened("redis+sentinel://" + gone + "," + wrong + "," + at + "/main", settings);
+    settings.sentinel_user = "nobody";
+    CHECK(says(why_not("redis+sentinel://" + at + "/main", settings), "WRONGPASS"));
+    settings.sentinel_user = "default";
+    (void)opened("redis+sentinel://" + at + "/main", settings);
+    // Its master has become a replica, and the Sentinel does not know that yet.
+    CHECK(raw({"REPLICAOF", "127.0.0.1", "1"}) == "OK");
+    CHECK(says(why_not("redis+sentinel://" + at + "/main", settings), "it is not a master"));
+}
+
+TEST_CASE("over TLS a store verifies Sentinels as well as the master that they name (R244)") {
+    const std::string at = certificates();
+    server own("tls_watched", "tls=good");
+    const sentinel good("tls_sentinel", own.tls_port(), "tls=good 'tls-replication yes'"),
+        bad("tls_elsewhere", own.tls_port(), "tls=elsewhere 'tls-replication yes'");
+    const auto tls = redis_tls({.ca_file = at + "ca.pem"});
+    REQUIRE(tls.has_value());
+    const auto url = [](const sentinel& by) { return "rediss+sentinel://localhost:" + by.tls_port() + "/main"; };
+    redis_store store = opened(url(good), {.tls = *tls});
+    const grant row = fresh_row();
+    CHECK(inserted(store, row));
+    CHECK(says(why_not(url(bad), {.tls = *tls}), "hostname mismatch"));
 }
 
 TEST_CASE("a prefix with characters that patterns take for themselves is meant literally (R43)") {

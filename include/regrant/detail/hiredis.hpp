@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -110,12 +111,17 @@ inline secret redis_command(std::initializer_list<std::string_view> words) {
     return redis_command(std::span(words.begin(), words.size()));
 }
 
+/// \param user  empty for the server's default user
+inline secret redis_login(std::string_view user, const secret& password) {
+    if (user.empty()) return redis_command({"AUTH", password.reveal()});
+    return redis_command({"AUTH", user, password.reveal()});
+}
+
 /// What is said first on each connection: at least one command. A server that has no room for another client takes the
 /// connection and says so in answer to the first command, which must not be one that may have acted.
 inline std::vector<secret> redis_greeting(const redis_url& to) {
     std::vector<secret> all;
-    if (to.password && to.user.empty()) all.push_back(redis_command({"AUTH", to.password->reveal()}));
-    else if (to.password) all.push_back(redis_command({"AUTH", to.user, to.password->reveal()}));
+    if (to.password) all.push_back(redis_login(to.user, *to.password));
     if (to.database != 0) all.push_back(redis_command({"SELECT", std::to_string(to.database)}));
     if (all.empty()) all.push_back(redis_command({"PING"}));
     return all;
@@ -135,6 +141,19 @@ struct redis_failure {
         sent,
     } how_far;
     std::string what;
+};
+
+/// The master that connections were made to. One of an earlier master is not used again: that server may have been cut
+/// off, and answer from what it had then.
+class redis_reign {
+public:
+    redis_reign() noexcept = default;
+    redis_reign(const std::atomic<std::uint64_t>& current) noexcept : current_(&current), mine_(current) {}
+    bool is_over() const noexcept { return current_ != nullptr && *current_ != mine_; }
+
+private:
+    const std::atomic<std::uint64_t>* current_ = nullptr;
+    std::uint64_t mine_ = 0;
 };
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
@@ -171,11 +190,12 @@ public:
 
     bool is_open() const noexcept { return context_ != nullptr; }
     void close() noexcept { context_.reset(); }
+    void belongs_to(redis_reign master) noexcept { reign_ = master; }
 
     /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
     bool still_open() const noexcept {
         char byte = 0;
-        return is_open() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+        return is_open() && !reign_.is_over() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
                (errno == EAGAIN || errno == EWOULDBLOCK);
     }
 
@@ -307,6 +327,7 @@ private:
 
     std::unique_ptr<redisContext, redis_free> context_;
     std::unique_ptr<redis_tls_session> tls_;
+    redis_reign reign_;
 };
 
 } // namespace regrant::inline v0::detail

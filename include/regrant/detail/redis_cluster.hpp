@@ -1,5 +1,5 @@
 // regrant/detail/redis_cluster.hpp - the Redis servers of a store, asked by threads that wait.
-// floor 6
+// floor 7
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -7,6 +7,7 @@
 #include "../result.hpp"
 #include "../secret.hpp"
 #include "hiredis.hpp"
+#include "redis_access.hpp"
 #include "redis_batches.hpp"
 #include "redis_course.hpp"
 #include "redis_node.hpp"

@@ -5,9 +5,9 @@
 
 #include "../clock.hpp"
 #include "../detail/hiredis.hpp"
+#include "../detail/redis_access.hpp"
 #include "../detail/redis_batches.hpp"
 #include "../detail/redis_course.hpp"
-#include "../detail/redis_node.hpp"
 #include "../detail/redis_url.hpp"
 #include "../detail/redis_words.hpp"
 #include "../error.hpp"
@@ -108,8 +108,7 @@ private:
         shared(boost::asio::any_io_executor executor, const detail::redis_url& to, const redis_store::parts& known)
             : strand(boost::asio::make_strand(std::move(executor))), timeout(known.settings.timeout),
               words(known.words),
-              access{detail::redis_greeting(to), known.settings.connections, known.settings.connect_timeout,
-                     known.settings.tls},
+              access(redis_store::access_to(to, known.settings)),
               acknowledgement(known.servers.acknowledgement()), routes(to.at, [this](const detail::redis_address& at) {
                   return std::make_unique<detail::async_redis_node>(strand, at, access);
               }) {}
@@ -174,7 +173,7 @@ private:
         answer<detail::redis_reply> ask(const detail::redis_request& asked, detail::redis_time until) {
             detail::redis_course course(routes, asked);
             while (course.goes_on()) {
-                auto to = co_await course.at().pool().take(until, until);
+                auto to = co_await course.at().take(until);
                 if (!to) {
                     course.not_reached(course.at().named(to.error().detail));
                     continue;
@@ -207,7 +206,7 @@ private:
         ask_each(const std::vector<detail::redis_request>& asked, detail::redis_time until) {
             detail::redis_batches batches(routes, asked);
             for (const auto& each : batches.all()) {
-                auto to = co_await each.at->pool().take(until, until);
+                auto to = co_await each.at->take(until);
                 if (!to) continue;
                 auto answers = co_await (*to)->call_all(each.commands.reveal(), each.which.size(), until);
                 std::optional<std::string> lacking;

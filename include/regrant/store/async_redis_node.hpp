@@ -4,7 +4,8 @@
 #pragma once
 
 #include "../detail/hiredis.hpp"
-#include "../detail/redis_node.hpp"
+#include "../detail/redis_access.hpp"
+#include "../detail/redis_master.hpp"
 #include "../detail/redis_tls_session.hpp"
 #include "../detail/redis_url.hpp"
 #include "../error.hpp"
@@ -25,7 +26,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/system/error_code.hpp>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -87,8 +87,11 @@ public:
         co_return std::nullopt;
     }
 
+    void belongs_to(redis_reign master) noexcept { reign_ = master; }
+
     /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
     bool still_open() {
+        if (reign_.is_over()) return false;
         char byte = 0;
         boost::system::error_code error;
         at_->socket.receive(boost::asio::buffer(&byte, 1), tcp::socket::message_peek, error);
@@ -211,6 +214,7 @@ private:
 
     std::shared_ptr<watched> at_;
     std::unique_ptr<redis_tls_session> tls_;
+    redis_reign reign_;
     redis_reader reader_;
     std::array<char, 4096> buffer_;
 };
@@ -222,32 +226,98 @@ public:
 
     /// \param access  outlives the node
     async_redis_node(const async_strand& strand, redis_address at, const redis_access& access)
-        : strand_(strand), at_(std::move(at)), access_(access),
+        : strand_(strand), at_(std::move(at)), access_(access), master_(at_.host, access.sentinels.size()),
           pool_(strand, access.connections, [this](auto until) { return open_one(until); }) {}
 
     const redis_address& address() const noexcept { return at_; }
-    std::string named(std::string_view words) const { return "Redis " + at_.text() + ": " + std::string(words); }
+    std::string named(std::string_view words) const { return redis_name(at_, master_) + std::string(words); }
 
     pool_type& pool() noexcept { return pool_; }
 
+    /// Nothing was sent where this fails.
+    pool_type::answer<pool_type::lease> take(redis_time until) {
+        if (master_.is_due()) {
+            const auto named = co_await ask_sentinel(access_.sentinels[master_.order().front()], until);
+            master_.is_told(named);
+        }
+        co_return co_await pool_.take(until, until);
+    }
+
 private:
+    using opened = result<std::unique_ptr<async_redis_connection>, std::string>;
+
     pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
+        auto opening = at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
+        auto made = co_await std::move(opening);
+        if (!made) co_return unexpected(outage{std::move(made).error()});
+        co_return *std::move(made);
+    }
+
+    boost::asio::awaitable<opened> open_at(const redis_address& at, const std::vector<secret>& greeting,
+                                           redis_time until) const {
         auto made = std::make_unique<async_redis_connection>(strand_);
-        const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto why = co_await made->open(at_, access_.tls.get(), by);
-        if (why) co_return unexpected(outage{*std::move(why)});
-        for (const secret& word : access_.greeting) {
+        const auto by = access_.limit(until);
+        auto why = co_await made->open(at, access_.tls.get(), by);
+        if (why) co_return unexpected(*std::move(why));
+        for (const secret& word : greeting) {
             const auto answer = co_await made->call_all(word.reveal(), 1, by);
-            if (!answer) co_return unexpected(outage{answer.error().what});
+            if (!answer) co_return unexpected(answer.error().what);
             const redis_value value = *answer->front();
-            if (value.is_error()) co_return unexpected(outage{redis_refusal(value)});
+            if (value.is_error()) co_return unexpected(redis_refusal(value));
         }
         co_return made;
+    }
+
+    boost::asio::awaitable<opened> open_master(redis_time until) {
+        redis_search search;
+        const auto order = master_.order();
+        for (const std::size_t each : order) {
+            const redis_address& sentinel = access_.sentinels[each];
+            const auto at = co_await ask_sentinel(sentinel, until);
+            if (!at) search.failed("Sentinel ", sentinel, at.error());
+            if (!at || !search.is_new(*at)) continue;
+            auto made = co_await open_at(*at, access_.greeting, until);
+            std::optional<std::string> why;
+            if (made) why = co_await fault_of_master(**made, *at, until);
+            else why = made.error();
+            if (!why) {
+                (*made)->belongs_to(master_.found(*at, each));
+                co_return made;
+            }
+            search.failed("", *at, *why);
+        }
+        co_return unexpected(search.why());
+    }
+
+    boost::asio::awaitable<result<redis_address, std::string>> ask_sentinel(const redis_address& at,
+                                                                            redis_time until) const {
+        const auto to = co_await open_at(at, access_.sentinel_greeting, until);
+        if (!to) co_return unexpected(to.error());
+        const secret question = master_.question();
+        const auto answer = co_await (*to)->call_all(question.reveal(), 1, access_.limit(until));
+        if (!answer) co_return unexpected(answer.error().what);
+        co_return master_.named_by(*answer->front());
+    }
+
+    /// A server that was not the master before must be as fit as the first one.
+    boost::asio::awaitable<std::optional<std::string>> fault_of_master(async_redis_connection& to,
+                                                                       const redis_address& at, redis_time until) const {
+        const secret role = redis_master::role();
+        const auto is_master = co_await to.call_all(role.reveal(), 1, access_.limit(until));
+        if (!is_master) co_return is_master.error().what;
+        auto why = redis_master::fault_of(*is_master->front());
+        if (why || !access_.checkup || master_.is(at)) co_return why;
+        const secret asked = access_.checkup->commands();
+        const auto answers = co_await to.call_all(asked.reveal(), access_.checkup->count(), until);
+        if (answers) why = access_.checkup->fault(*answers);
+        else why = answers.error().what;
+        co_return why;
     }
 
     const async_strand strand_;
     const redis_address at_;
     const redis_access& access_;
+    redis_master master_;
     pool_type pool_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "../clock.hpp"
 #include "../detail/hiredis.hpp"
+#include "../detail/redis_access.hpp"
 #include "../detail/redis_checkup.hpp"
 #include "../detail/redis_cluster.hpp"
 #include "../detail/redis_course.hpp"
@@ -32,20 +33,6 @@
 
 namespace regrant::inline v0 {
 
-/// What `redis_store::open` demands of every server, for the sake of the revokes it acknowledges.
-enum class redis_durability : std::uint8_t {
-    /// `appendonly yes` with `appendfsync always` and `no-appendfsync-on-rewrite no`: what was answered is in a file
-    /// that was synced.
-    always,
-    /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
-    awaited,
-    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
-    /// last second or two of everything answered may be lost, revokes too.
-    everysec,
-    /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
-    unchecked,
-};
-
 struct redis_settings {
     redis_durability durability = redis_durability::always;
     /// How many replicas must have an insert or a revoke before it is answered (WAIT). With none a failover forgets
@@ -62,6 +49,9 @@ struct redis_settings {
     std::string prefix = "regrant:";
     /// How `rediss://` is secured: see `redis_tls` in `<regrant/store/redis_tls.hpp>`.
     std::shared_ptr<const detail::redis_tls_client> tls{};
+    /// For Sentinels that want a password of their own; the one in the URL is the servers'.
+    std::string sentinel_user{};
+    std::shared_ptr<const secret> sentinel_password{};
 };
 
 /// Keeps grants in Redis 6.2 or newer, in Valkey, or in a cluster of either, for any number of processes.
@@ -83,6 +73,12 @@ struct redis_settings {
 /// - A failover is another matter: replication does not wait. Set `replicas` to what a failover leaves behind, and on
 ///   the servers `min-replicas-to-write`, so that a primary that was cut off refuses writes. Even so Redis promises
 ///   less than a consensus would: where one lost revoke is too many, use PostgreSQL with a synchronous standby.
+/// - With Sentinels each new connection asks for the master, and the server must say itself that it is. A call each
+///   second asks again, so that a master that was cut off is left though it still answers. A new master is held against
+///   `durability` before it is used; while there is none, calls are outages. What the old master had
+///   answered and the new one had not received is lost: logins, which are over, and revokes, which are undone. With
+///   `replicas` set to the number of replicas, no insert or revoke is answered that the new master lacks, for whichever
+///   is promoted has it; advances may be lost, and heal. Calls are outages then while a replica is down.
 /// - After a restored backup set `policy_settings::not_before` to the time of the restore: the revokes made since are
 ///   forgotten.
 ///
@@ -95,13 +91,15 @@ struct redis_settings {
 /// from `revoke_subject`. Redis forgets a row by itself, a day after its `expires_at` by the server's clock.
 /// Every command has one key, so a cluster shards by family. MOVED and ASK are followed, a failover's new primary is
 /// found through the others. The user needs: GETEX, SET, EVAL, EVALSHA, SCRIPT LOAD, in scripts GETRANGE, SETRANGE,
-/// DEL, ZADD, ZRANGE, ZREMRANGEBYSCORE, PEXPIREAT, TIME; for the checks of `open` INFO, CONFIG GET, CLUSTER SLOTS; if
-/// asked for WAIT, WAITAOF, SCAN (`reap`). Open it after a `fork`, not before.
+/// DEL, ZADD, ZRANGE, ZREMRANGEBYSCORE, PEXPIREAT, TIME; for the checks of `open` INFO, CONFIG GET, CLUSTER SLOTS; with
+/// Sentinels ROLE; if asked for WAIT, WAITAOF, SCAN (`reap`). Open it after a `fork`, not before.
 class redis_store {
 public:
     /// \param url  `redis://[user[:password]@]host[:port][/database]`, percent escapes before the `@`; of a cluster
     ///             any server. `rediss://...` for TLS, which needs `redis_settings::tls`.
-    ///             `unix://[user:password@]/path[?db=database]` for a Unix socket. No message repeats user or password.
+    ///             `unix://[user:password@]/path[?db=database]` for a Unix socket.
+    ///             `redis+sentinel://[user:password@]host[:port],.../master[/database]` for the master that Sentinels
+    ///             name; `rediss+sentinel://` for TLS, to the Sentinels too. No message repeats user or password.
     /// \par Errors
     /// a malformed URL or setting; a server that cannot be reached, wants another password, is a replica, evicts keys,
     /// or does not keep or may not tell what `durability` demands
@@ -119,10 +117,8 @@ public:
                           "redis_settings::tls, and link libssl (regrant::redis_tls in CMake)");
         if (!to->has_tls && settings.tls)
             return refuse("redis_settings::tls is set, but the URL of the Redis server does not begin with rediss://");
-        if (to->at.how == detail::redis_address::kind::master) return refuse("the URL of the Redis server names Sentinels; the store needs the address of the primary");
 
-        detail::redis_access access{detail::redis_greeting(*to), settings.connections, settings.connect_timeout,
-                                    settings.tls};
+        auto access = access_to(*to, settings);
         detail::redis_acknowledgement acknowledgement{settings.replicas};
         if (settings.durability == redis_durability::awaited)
             acknowledgement.file = detail::redis_acknowledgement::fsync::awaited;
@@ -259,34 +255,24 @@ private:
         return rows;
     }
 
-    /// Holds a server against what was demanded, then teaches it the scripts.
+    static detail::redis_access access_to(const detail::redis_url& to, const redis_settings& settings) {
+        detail::redis_access access{detail::redis_greeting(to), settings.connections, settings.connect_timeout,
+                                    settings.tls, to.sentinels};
+        if (settings.sentinel_password)
+            access.sentinel_greeting.push_back(detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
+        access.checkup.emplace(settings.durability, settings.prefix);
+        return access;
+    }
+
+    /// Holds a server against what was demanded, and teaches it the scripts.
     /// \return why it will not do
     std::optional<std::string> fault_of(detail::redis_node& server, detail::redis_time until) {
-        using enum redis_durability;
-        detail::redis_checkup seen(server, at_->settings.prefix, until);
-        if (seen.fault()) return seen.fault();
-        const auto lacks = [&](const char* what) {
-            return server.named(std::string(what) + ", or open with a lesser redis_durability");
-        };
-        const redis_durability wanted = at_->settings.durability;
-        if (wanted != unchecked && seen.file() == detail::redis_file::unknown)
-            return lacks("it does not tell whether it keeps an append-only file: allow INFO");
-        if (wanted != unchecked && seen.file() == detail::redis_file::none)
-            return lacks("a restart makes it forget revokes: set appendonly yes");
-        if (wanted == always && !seen.told_when_it_syncs())
-            return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
-        if (wanted == always && seen.file() != detail::redis_file::synced)
-            return lacks("a power failure makes it forget revokes: set appendfsync always");
-        if (wanted != unchecked && seen.file() == detail::redis_file::unsynced)
-            return lacks("nobody knows when its append-only file is synced: set appendfsync everysec");
-        if ((wanted == always || wanted == everysec) && seen.rests_while_it_rewrites())
-            return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
-        if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
-        for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
-            auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});
-            if (!hash) return seen.why();
-            at_->words.hashes[i] = *std::move(hash);
-        }
+        const detail::redis_checkup checkup(at_->settings.durability, at_->settings.prefix);
+        const auto answers = detail::redis_cluster::ask_all(server, checkup.commands(), checkup.count(), until);
+        if (!answers) return answers.error().detail;
+        if (const auto why = checkup.fault(*answers)) return server.named(*why);
+        for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i)
+            at_->words.hashes[i] = detail::redis_checkup::hash(*answers, i);
         return std::nullopt;
     }
 

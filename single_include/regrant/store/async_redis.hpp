@@ -294,6 +294,7 @@ private:
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -381,12 +382,17 @@ inline secret redis_command(std::initializer_list<std::string_view> words) {
     return redis_command(std::span(words.begin(), words.size()));
 }
 
+/// \param user  empty for the server's default user
+inline secret redis_login(std::string_view user, const secret& password) {
+    if (user.empty()) return redis_command({"AUTH", password.reveal()});
+    return redis_command({"AUTH", user, password.reveal()});
+}
+
 /// What is said first on each connection: at least one command. A server that has no room for another client takes the
 /// connection and says so in answer to the first command, which must not be one that may have acted.
 inline std::vector<secret> redis_greeting(const redis_url& to) {
     std::vector<secret> all;
-    if (to.password && to.user.empty()) all.push_back(redis_command({"AUTH", to.password->reveal()}));
-    else if (to.password) all.push_back(redis_command({"AUTH", to.user, to.password->reveal()}));
+    if (to.password) all.push_back(redis_login(to.user, *to.password));
     if (to.database != 0) all.push_back(redis_command({"SELECT", std::to_string(to.database)}));
     if (all.empty()) all.push_back(redis_command({"PING"}));
     return all;
@@ -406,6 +412,19 @@ struct redis_failure {
         sent,
     } how_far;
     std::string what;
+};
+
+/// The master that connections were made to. One of an earlier master is not used again: that server may have been cut
+/// off, and answer from what it had then.
+class redis_reign {
+public:
+    redis_reign() noexcept = default;
+    redis_reign(const std::atomic<std::uint64_t>& current) noexcept : current_(&current), mine_(current) {}
+    bool is_over() const noexcept { return current_ != nullptr && *current_ != mine_; }
+
+private:
+    const std::atomic<std::uint64_t>* current_ = nullptr;
+    std::uint64_t mine_ = 0;
 };
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
@@ -442,11 +461,12 @@ public:
 
     bool is_open() const noexcept { return context_ != nullptr; }
     void close() noexcept { context_.reset(); }
+    void belongs_to(redis_reign master) noexcept { reign_ = master; }
 
     /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
     bool still_open() const noexcept {
         char byte = 0;
-        return is_open() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+        return is_open() && !reign_.is_over() && ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
                (errno == EAGAIN || errno == EWOULDBLOCK);
     }
 
@@ -578,21 +598,460 @@ private:
 
     std::unique_ptr<redisContext, redis_free> context_;
     std::unique_ptr<redis_tls_session> tls_;
+    redis_reign reign_;
 };
 
 } // namespace regrant::inline v0::detail
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_HIREDIS
 
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
+
+// regrant/detail/redis_row.hpp - a grant as the bytes of a Redis string, with the scripts that change them.
+
+#include <algorithm>
+#include <limits>
+
+namespace regrant::inline v0::detail {
+
+// A row is one string, not a hash: a third of its size as soon as one text is over 64 bytes, and no larger before.
+// What changes stands in front at a fixed place, so that a refresh overwrites 12 bytes where they are. Numbers are
+// big-endian bytes, and the scripts compare bytes: Lua's doubles and their printing stay out of it.
+//
+//   0 layout   1 state   2 current (4)   6 used_at (8)   14 rotation   15 issued_at (8)   23 expires_at (8)
+//   31 auth_time (8), then five texts, the size before each in base 128, its lowest seven bits first
+static_assert(static_cast<int>(rotation::rotate) == 0 && static_cast<int>(rotation::echo) == 1);
+static_assert(static_cast<int>(revocation::live) == 0 && static_cast<int>(revocation::revoked) == 1);
+
+inline constexpr char redis_row_layout = '1';
+inline constexpr std::size_t redis_row_numbers_bytes = 39;
+inline constexpr std::int64_t redis_no_auth_time = (std::numeric_limits<std::int64_t>::min)();
+
+template <std::size_t Bytes> std::string redis_bytes(std::int64_t number) {
+    std::string bytes(Bytes, '\0');
+    for (std::size_t i = 0; i != Bytes; ++i)
+        bytes[i] = static_cast<char>((static_cast<std::uint64_t>(number) >> 8 * (Bytes - 1 - i)) & 0xFF);
+    return bytes;
+}
+inline std::string redis_bytes(generation which) { return redis_bytes<4>(static_cast<std::uint32_t>(which)); }
+inline std::string redis_bytes(instant when) { return redis_bytes<8>(when.time_since_epoch().count()); }
+
+/// The first bytes of a row that may be moved on.
+inline std::string redis_live_at(generation expected) {
+    return std::string{redis_row_layout, '\0'} + redis_bytes(expected);
+}
+
+inline std::string redis_pack(const grant& row) {
+    std::string bytes{redis_row_layout, static_cast<char>(row.state)};
+    bytes += redis_bytes(row.current) + redis_bytes(row.used_at);
+    bytes += static_cast<char>(row.rotation);
+    bytes += redis_bytes(row.issued_at) + redis_bytes(row.expires_at);
+    bytes += redis_bytes<8>(row.auth_time ? row.auth_time->time_since_epoch().count() : redis_no_auth_time);
+    for (const auto text : {row.client_id(), row.subject(), row.scope(), row.audience(), row.confirmation()}) {
+        std::size_t size = text.size();
+        for (; size >= 0x80; size >>= 7) bytes += static_cast<char>((size & 0x7F) | 0x80);
+        bytes += static_cast<char>(size);
+        bytes += text;
+    }
+    return bytes;
+}
+
+/// \return nothing for bytes that no `redis_pack` of this layout made: somebody else may have written them
+inline std::optional<grant> redis_unpack(const row_key& key, std::string_view bytes) {
+    if (bytes.size() < redis_row_numbers_bytes || bytes[0] != redis_row_layout) return std::nullopt;
+    const auto number = [&bytes](std::size_t at, std::size_t size) {
+        std::uint64_t read = 0;
+        for (std::size_t i = at; i != at + size; ++i) read = read << 8 | static_cast<unsigned char>(bytes[i]);
+        return read;
+    };
+    const auto time = [&](std::size_t at) { return static_cast<std::int64_t>(number(at, 8)); };
+    // 2^53 is far beyond any login and leaves room to add a lifetime.
+    const auto is_time = [](std::int64_t at) { return at >= -(std::int64_t{1} << 53) && at <= std::int64_t{1} << 53; };
+    if (!is_time(time(6)) || !is_time(time(15)) || !is_time(time(23))) return std::nullopt;
+    if (time(31) != redis_no_auth_time && !is_time(time(31))) return std::nullopt;
+    std::array<std::string_view, 5> texts;
+    std::size_t at = redis_row_numbers_bytes;
+    for (std::string_view& text : texts) {
+        std::size_t size = 0;
+        unsigned shift = 0;
+        do {
+            if (at == bytes.size() || shift > 28) return std::nullopt;
+            size |= (static_cast<unsigned char>(bytes[at]) & std::size_t{0x7F}) << shift;
+            shift += 7;
+        } while ((static_cast<unsigned char>(bytes[at++]) & 0x80) != 0);
+        if (size > bytes.size() - at) return std::nullopt;
+        text = bytes.substr(at, size);
+        at += size;
+    }
+    if (at != bytes.size() || number(1, 1) > 1 || number(14, 1) > 1) return std::nullopt;
+    grant row(key, {texts[0], texts[1], texts[2], texts[3], texts[4]});
+    row.state = revocation{static_cast<std::uint8_t>(number(1, 1))};
+    row.current = generation{static_cast<std::uint32_t>(number(2, 4))};
+    row.used_at = instant(instant::duration(time(6)));
+    row.rotation = rotation{static_cast<std::uint8_t>(number(14, 1))};
+    row.issued_at = instant(instant::duration(time(15)));
+    row.expires_at = instant(instant::duration(time(23)));
+    if (time(31) != redis_no_auth_time) row.auth_time = std::chrono::sys_seconds(std::chrono::seconds(time(31)));
+    return row;
+}
+
+/// \return nothing for what is no row's key
+inline std::optional<row_key> redis_row_key(std::string_view bytes) noexcept {
+    row_key key;
+    if (bytes.size() != key.bytes.size()) return std::nullopt;
+    std::memcpy(key.bytes.data(), bytes.data(), bytes.size());
+    return key;
+}
+
+inline std::string_view redis_bytes(const row_key& key) noexcept {
+    return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
+}
+
+/// When Redis forgets a row: a day after its end, so that the clocks of hosts and servers may differ. Where the end
+/// has passed already, a day from now: a row that was inserted is there. Milliseconds since 1970, which a double holds.
+inline std::string redis_forget_at(const grant& row) {
+    const instant end = (std::max)(row.expires_at, current_time());
+    const auto time = (std::min)(end.time_since_epoch(), instant::duration(std::int64_t{1} << 52));
+    return std::to_string((time + std::chrono::days(1)).count());
+}
+
+/// Where a row says when it ends.
+inline constexpr std::string_view redis_expires_at_first = "23", redis_expires_at_last = "30";
+inline bool redis_is_over(std::string_view expires_at, instant now) noexcept {
+    std::uint64_t read = 0;
+    for (const char c : expires_at) read = read << 8 | static_cast<unsigned char>(c);
+    return expires_at.size() == 8 && static_cast<std::int64_t>(read) < now.time_since_epoch().count();
+}
+
+/// Text that a pattern of SCAN takes for itself.
+inline std::string redis_literally(std::string_view text) {
+    std::string pattern;
+    for (const char c : text) {
+        if (std::string_view("*?[]^-\\").find(c) != std::string_view::npos) pattern += '\\';
+        pattern += c;
+    }
+    return pattern;
+}
+
+enum redis_script : std::size_t { script_advance, script_revoke, script_reap, script_index, script_read_index };
+
+/// In the order of `redis_script`. Each touches KEYS[1] alone.
+inline constexpr std::array<std::string_view, 5> redis_scripts{
+    // ARGV: what a live row of the expected generation begins with, the next generation, now
+    R"(local head = redis.call('GETRANGE', KEYS[1], 0, 13)
+if string.sub(head, 1, 6) ~= ARGV[1] then return 0 end
+local used, now = string.sub(head, 7), ARGV[3]
+local used_high, used_low = struct.unpack('>i4I4', used)
+local now_high, now_low = struct.unpack('>i4I4', now)
+if now_high > used_high or now_high == used_high and now_low > used_low then used = now end
+redis.call('SETRANGE', KEYS[1], 2, ARGV[2] .. used)
+return 1)",
+    // Writes even where the row is revoked already: the write that did it may not have reached everyone yet. A server that
+    // is full refuses any write that may take memory; then the row goes, for without it the family is just as dead.
+    R"(local state = redis.call('GETRANGE', KEYS[1], 1, 1)
+if state == '' then return 0 end
+local done = redis.pcall('SETRANGE', KEYS[1], 1, '\1')
+if type(done) == 'table' and done.err then
+    if not string.find(done.err, 'OOM') then return done end
+    redis.call('DEL', KEYS[1])
+end
+if state == '\1' then return 0 end
+return 1)",
+    // ARGV: now
+    R"(local ends = redis.call('GETRANGE', KEYS[1], 23, 30)
+if ends == '' then return 0 end
+local ends_high, ends_low = struct.unpack('>i4I4', ends)
+local now_high, now_low = struct.unpack('>i4I4', ARGV[1])
+if ends_high > now_high or ends_high == now_high and ends_low >= now_low then return 0 end
+return redis.call('DEL', KEYS[1]))",
+    // ARGV: a row's key, when Redis forgets the row. The index lives as long as the last of its entries. A score may
+    // be printed as 1.8e+12; '%.0f' is exact up to 2^53.
+    R"(redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. redis.call('TIME')[1] .. '000')
+redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last)))
+return 1)",
+    // A write before the read, so that no replica answers.
+    R"(redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. redis.call('TIME')[1] .. '000')
+return redis.call('ZRANGE', KEYS[1], 0, -1))"};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CHECKUP
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CHECKUP
+
+// regrant/detail/redis_checkup.hpp - whether a Redis server is fit to keep tokens.
+
+namespace regrant::inline v0 {
+
+/// What a Redis store demands of every server, for the sake of the revokes it acknowledges.
+enum class redis_durability : std::uint8_t {
+    /// `appendonly yes` with `appendfsync always` and `no-appendfsync-on-rewrite no`: what was answered is in a file
+    /// that was synced.
+    always,
+    /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
+    awaited,
+    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
+    /// last second or two of everything answered may be lost, revokes too.
+    everysec,
+    /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
+    unchecked,
+};
+
+namespace detail {
+
+/// Asks one server all at once what it does with what it is told, and teaches it the scripts. Whoever uses this sends
+/// the commands and brings the answers.
+class redis_checkup {
+public:
+    using answers = std::vector<redis_reply>;
+
+    /// \param key  any of the store's, to try a read on
+    redis_checkup(redis_durability wanted, std::string key) : wanted_(wanted), key_(std::move(key)) {}
+
+    secret commands() const {
+        secret all;
+        const auto add = [&all](std::initializer_list<std::string_view> words) { all.append(redis_command(words).reveal()); };
+        // Replicas refuse it, and servers before 6.2 do not know it.
+        add({"GETEX", key_});
+        add({"INFO"});
+        add({"CONFIG", "GET", "appendfsync"});
+        add({"CONFIG", "GET", "no-appendfsync-on-rewrite"});
+        for (const std::string_view script : redis_scripts) add({"SCRIPT", "LOAD", script});
+        if (wanted_ == redis_durability::awaited) add({"WAITAOF", "0", "0", "1"});
+        return all;
+    }
+    std::size_t count() const noexcept {
+        return first_script + redis_scripts.size() + (wanted_ == redis_durability::awaited ? 1 : 0);
+    }
+
+    /// \pre there are `count()` answers
+    /// \return why the server will not do
+    std::optional<std::string> fault(const answers& from) const {
+        using enum redis_durability;
+        const std::string_view info = (*from[told]).is_error() ? std::string_view() : (*from[told]).text();
+        const auto says = [info](std::string_view fact) { return info.find("\n" + std::string(fact)) != info.npos; };
+        // In a cluster the key may be elsewhere.
+        if (const redis_value read = *from[tried]; read.is_error() && !read.text().starts_with("MOVED "))
+            return says("redis_mode:sentinel")
+                       ? "it is a Sentinel; redis+sentinel://host:port/MASTER finds the primary through it"
+                       : std::string(read.text());
+        if (says("role:slave")) return "it is a replica; tokens are kept by a primary";
+        if (says("maxmemory_policy:") && !says("maxmemory_policy:noeviction"))
+            return "it forgets logins when memory runs short: set maxmemory-policy noeviction";
+
+        const auto syncs = setting(*from[syncing]);
+        const auto lacks = [](const char* what) { return what + std::string(", or open with a lesser redis_durability"); };
+        if (wanted_ != unchecked && says("aof_enabled:0"))
+            return lacks("a restart makes it forget revokes: set appendonly yes");
+        if (wanted_ != unchecked && !says("aof_enabled:1"))
+            return lacks("it does not tell whether it keeps an append-only file: allow INFO");
+        if (wanted_ == always && !syncs)
+            return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
+        if (wanted_ == always && syncs != "always")
+            return lacks("a power failure makes it forget revokes: set appendfsync always");
+        if (wanted_ != unchecked && syncs == "no")
+            return lacks("nobody knows when its append-only file is synced: set appendfsync everysec");
+        if ((wanted_ == always || wanted_ == everysec) && setting(*from[resting]) == "yes")
+            return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
+        for (std::size_t i = 0; i != redis_scripts.size(); ++i)
+            if ((*from[first_script + i]).is_error()) return hash(from, i);
+        if (wanted_ == awaited && (*from.back()).is_error())
+            return std::string((*from.back()).text()) + " (Redis 7.2 has it)";
+        return std::nullopt;
+    }
+
+    /// By which the server knows a script.
+    static std::string hash(const answers& from, std::size_t script) {
+        return std::string((*from[first_script + script]).text());
+    }
+
+private:
+    enum : std::size_t { tried, told, syncing, resting, first_script };
+
+    /// What CONFIG GET answers: the name and the value.
+    static std::optional<std::string_view> setting(redis_value answer) {
+        return answer.size() == 2 ? std::optional(answer[1].text()) : std::nullopt;
+    }
+
+    redis_durability wanted_;
+    std::string key_;
+};
+
+} // namespace detail
+} // namespace regrant::inline v0
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CHECKUP
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_MASTER
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_MASTER
+
+// regrant/detail/redis_master.hpp - which server is the master now, as Redis Sentinels tell.
+
+#include <mutex>
+
+namespace regrant::inline v0::detail {
+
+/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until one
+/// names a server that says itself that it is the master.
+class redis_master {
+public:
+    /// \param sentinels  how many there are
+    redis_master(std::string name, std::size_t sentinels) : name_(std::move(name)), sentinels_(sentinels) {}
+
+    /// In which order to ask: the Sentinel that was right last comes first.
+    std::vector<std::size_t> order() const {
+        const std::lock_guard lock(mutex_);
+        std::vector<std::size_t> all;
+        for (std::size_t i = 0; i != sentinels_; ++i) all.push_back((first_ + i) % sentinels_);
+        return all;
+    }
+
+    /// Whether to ask a Sentinel again before a connection is used: once a second, by one caller. A master that was cut
+    /// off from its Sentinels still answers, and nobody tells it that there is another by now.
+    bool is_due() noexcept {
+        if (sentinels_ == 0) return false;
+        const auto now = ticks();
+        auto last = asked_at_.load();
+        return last != 0 && now - last >= ask_again && asked_at_.compare_exchange_strong(last, now);
+    }
+    /// What the first Sentinel of `order` answered then. Without an answer the next one is asked the next time.
+    void is_told(const result<redis_address, std::string>& named) {
+        const std::lock_guard lock(mutex_);
+        if (!named) first_ = (first_ + 1) % sentinels_;
+        if (!named || current_ == *named) return;
+        current_.reset();
+        ++reign_;
+    }
+
+    secret question() const { return redis_command({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name_}); }
+
+    /// What a Sentinel answered to it.
+    result<redis_address, std::string> named_by(redis_value answer) const {
+        if (answer.is_error()) return unexpected(redis_refusal(answer));
+        if (answer.size() != 2) return unexpected("it knows no master by the name of " + name_);
+        const auto port = redis_number<std::uint16_t>(answer[1].text());
+        if (!port || *port == 0 || answer[0].text().empty()) return unexpected(std::string("its answer cannot be read"));
+        return redis_address{std::string(answer[0].text()), *port};
+    }
+
+    static secret role() { return redis_command({"ROLE"}); }
+
+    /// What a server answered to that. \return why it is not the master
+    static std::optional<std::string> fault_of(redis_value role) {
+        if (role.is_error()) return redis_refusal(role);
+        if (role.size() != 0 && role[0].text() == "master") return std::nullopt;
+        return "it is not a master, though a Sentinel names it as one";
+    }
+
+    /// Whether this is the master already, found fit.
+    bool is(const redis_address& address) const {
+        const std::lock_guard lock(mutex_);
+        return current_ == address;
+    }
+    std::optional<redis_address> current() const {
+        const std::lock_guard lock(mutex_);
+        return current_;
+    }
+
+    /// This is the master, and fit.
+    redis_reign found(const redis_address& address, std::size_t by_sentinel) {
+        const std::lock_guard lock(mutex_);
+        first_ = by_sentinel;
+        asked_at_ = ticks();
+        if (current_ != address) {
+            current_ = address;
+            ++reign_;
+        }
+        return {reign_};
+    }
+
+private:
+    using clock = std::chrono::steady_clock;
+
+    static constexpr std::int64_t ask_again = clock::duration(std::chrono::seconds(1)).count();
+
+    static std::int64_t ticks() noexcept { return clock::now().time_since_epoch().count(); }
+
+    const std::string name_;
+    const std::size_t sentinels_;
+    mutable std::mutex mutex_;
+    std::size_t first_ = 0;
+    std::optional<redis_address> current_;
+    std::atomic<std::uint64_t> reign_{0};
+    /// 0 until a master was found.
+    std::atomic<std::int64_t> asked_at_{0};
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_MASTER
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ACCESS
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ACCESS
+
+// regrant/detail/redis_access.hpp - how each connection of a Redis store is made.
+
+namespace regrant::inline v0::detail {
+
+/// How each connection of a store is made.
+struct redis_access {
+    /// AUTH, SELECT: what is said first.
+    std::vector<secret> greeting;
+    std::size_t connections = 0;
+    std::chrono::milliseconds connect_timeout{};
+    /// Null for connections without TLS.
+    std::shared_ptr<const redis_tls_client> tls{};
+    /// Whom to ask for the master, what to say to them first, and what to ask each new master.
+    std::vector<redis_address> sentinels{};
+    std::vector<secret> sentinel_greeting{};
+    std::optional<redis_checkup> checkup{};
+
+    /// When a connection that is begun now must be there.
+    redis_time limit(redis_time until) const {
+        return (std::min)(until, std::chrono::steady_clock::now() + connect_timeout);
+    }
+};
+
+/// A search for the master: what was tried, and why it was in vain.
+class redis_search {
+public:
+    /// \return whether this server was not tried before
+    bool is_new(const redis_address& named) {
+        if (std::find(tried_.begin(), tried_.end(), named) != tried_.end()) return false;
+        tried_.push_back(named);
+        return true;
+    }
+    void failed(const char* what, const redis_address& at, std::string_view why) {
+        if (!why_.empty()) why_ += "; ";
+        why_ += what + at.text() + ": " + std::string(why);
+    }
+    const std::string& why() const noexcept { return why_; }
+
+private:
+    std::vector<redis_address> tried_;
+    std::string why_;
+};
+
+/// As it stands before a message.
+inline std::string redis_name(const redis_address& at, const redis_master& master) {
+    const auto current = master.current();
+    return "Redis " + at.text() + (current ? " at " + current->text() : "") + ": ";
+}
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ACCESS
+
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_COURSE
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_COURSE
 
 // regrant/detail/redis_course.hpp - the way from a key to the Redis server that has it, whoever walks it.
 
-#include <algorithm>
-#include <atomic>
 #include <functional>
-#include <mutex>
 
 namespace regrant::inline v0::detail {
 
@@ -902,471 +1361,6 @@ private:
 } // namespace regrant::inline v0::detail
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_BATCHES
-
-#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
-#define REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
-
-// regrant/detail/connection_pool.hpp - connections to a server, lent to many threads.
-
-#include <condition_variable>
-
-namespace regrant::inline v0::detail {
-
-/// At most `max` connections, opened when they are needed.
-///
-/// - A caller keeps a connection after a good call. Any other connection is closed when its lease ends. If it broke, the
-///   idle connections that have not been used since its call began are closed too: the network may have lost all of them.
-/// - A connection that cannot be opened is an outage only when no other one is open. Otherwise the server has a limit of
-///   its own, or is slow to let more in, and the caller waits for one of those that it serves.
-/// - After a failure nobody tries to open another one until the back-off is over; then one caller tries.
-///
-/// `Connection` has `bool still_open()`: whether it may be used again after some idle time.
-template <class Connection> class connection_pool {
-public:
-    using clock = std::chrono::steady_clock;
-    using connection_ptr = std::unique_ptr<Connection>;
-    using opener = std::function<result<connection_ptr, outage>(clock::time_point until)>;
-
-    static constexpr std::chrono::milliseconds shortest_back_off{20};
-    static constexpr std::chrono::milliseconds longest_back_off{1000};
-    /// The same while other connections serve.
-    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
-
-    /// A connection in somebody's hands. The pool outlives it.
-    class lease {
-    public:
-        lease(connection_pool& from, connection_ptr connection) noexcept
-            : from_(&from), connection_(std::move(connection)) {}
-        lease(lease&& other) noexcept
-            : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
-              begun_(other.begun_), ending_(other.ending_) {}
-        lease& operator=(lease&&) = delete;
-        ~lease() {
-            if (from_ == nullptr) return;
-            if (ending_ != ending::kept) connection_.reset();
-            if (ending_ == ending::broken) from_->close_unused_since(begun_);
-            from_->take_back(std::move(connection_));
-        }
-
-        /// Whether it holds a connection; one that was moved from does not.
-        explicit operator bool() const noexcept { return connection_ != nullptr; }
-        Connection& operator*() const noexcept { return *connection_; }
-        Connection* operator->() const noexcept { return connection_.get(); }
-        /// The connection is as good as it was. \return true
-        bool keep() noexcept {
-            ending_ = ending::kept;
-            return true;
-        }
-        /// The server answered, so other connections are not in doubt, but this one is not used again.
-        void close() noexcept { ending_ = ending::closed; }
-
-    private:
-        enum class ending : std::uint8_t { broken, closed, kept };
-
-        connection_pool* from_;
-        connection_ptr connection_;
-        clock::time_point begun_ = clock::now();
-        ending ending_ = ending::broken;
-    };
-
-    /// \param max  at least 1
-    connection_pool(std::size_t max, opener open) : max_(max), opener_(std::move(open)) { idle_.reserve(max); }
-    connection_pool(const connection_pool&) = delete;
-    connection_pool& operator=(const connection_pool&) = delete;
-
-    /// \param patience  until when to wait for somebody else's
-    /// \param until     when a connection of one's own must be open
-    result<lease, outage> take(clock::time_point patience, clock::time_point until) {
-        std::unique_lock lock(mutex_);
-        for (bool has_waited = false;; has_waited = true) {
-            const auto now = clock::now();
-            // Not even an idle one: without time for an answer it would be closed.
-            if (now >= until) return unexpected(outage{has_waited ? none_is_free() : "no time was left"});
-            if (!idle_.empty()) {
-                // The last used: the others grow old and the server may end them.
-                connection_ptr last = std::move(idle_.back().connection);
-                idle_.pop_back();
-                lock.unlock();
-                {
-                    lease taken(*this, std::move(last));
-                    if (taken->still_open()) return taken;
-                    taken.close();
-                }
-                lock.lock();
-                continue;
-            }
-            const bool resting = failures_ != 0 && now < next_try_;
-            const bool has_room = open_ < max_ && (failures_ == 0 || !trying_);
-            if (has_room && !resting) {
-                // Others are in use and come back soon. A server that lets no more in may be silent about it, so part of the
-                // patience is left for them.
-                const bool is_first = open_ == 0;
-                auto opened = open_one(lock, is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
-                if (opened || open_ == 0) return opened;
-                continue;
-            }
-            if (resting && open_ == 0) return unexpected(outage{last_failure_});
-            if (now >= patience) return unexpected(outage{none_is_free()});
-            changed_.wait_until(lock, has_room ? (std::min)(patience, next_try_) : patience);
-        }
-    }
-
-    /// Closes what is idle, so that the next call resolves the server's name anew.
-    void close_idle() noexcept { close_unused_since((clock::time_point::max)()); }
-
-private:
-    struct idle_connection {
-        connection_ptr connection;
-        clock::time_point since;
-    };
-
-    /// A place in the pool, for a connection that is being opened.
-    struct place {
-        connection_pool& in;
-        std::unique_lock<std::mutex>& lock;
-        std::optional<std::string> failure = "memory ran out";
-        ~place() {
-            lock.lock();
-            in.trying_ = false;
-            if (failure) in.note_failure(*std::move(failure));
-            else in.failures_ = 0;
-            in.changed_.notify_all();
-        }
-    };
-
-    /// \param lock  is held before and after
-    result<lease, outage> open_one(std::unique_lock<std::mutex>& lock, clock::time_point until) {
-        ++open_;
-        trying_ = failures_ != 0;
-        lock.unlock();
-        place taken{*this, lock};
-        auto opened = opener_(until);
-        if (!opened) {
-            taken.failure = opened.error().detail;
-            return unexpected(std::move(opened).error());
-        }
-        taken.failure.reset();
-        return lease(*this, *std::move(opened));
-    }
-
-    void note_failure(std::string why) noexcept {
-        --open_;
-        last_failure_ = std::move(why);
-        const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
-        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
-        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
-        ++failures_;
-    }
-
-    void take_back(connection_ptr connection) noexcept {
-        const std::lock_guard lock(mutex_);
-        // There is room for it: `reserve` was for all of them.
-        if (connection) idle_.push_back({std::move(connection), clock::now()});
-        else count_off();
-        changed_.notify_one();
-    }
-
-    void count_off() noexcept {
-        // With none left the back-off of growth is over: the next caller tries at once.
-        if (--open_ == 0) failures_ = 0;
-    }
-
-    /// Closes the idle connections that came back no later than `then`.
-    void close_unused_since(clock::time_point then) noexcept {
-        while (true) {
-            connection_ptr oldest; // closed outside of the lock
-            const std::lock_guard lock(mutex_);
-            // The one that was used last stands last.
-            if (idle_.empty() || idle_.front().since > then) return;
-            oldest = std::move(idle_.front().connection);
-            idle_.erase(idle_.begin());
-            count_off();
-            changed_.notify_one();
-        }
-    }
-
-    /// \pre the lock is held
-    std::string none_is_free() const {
-        constexpr const char* all_in_use = "every connection was in use for too long";
-        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
-    }
-
-    const std::size_t max_;
-    const opener opener_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::vector<idle_connection> idle_;
-    /// Idle, lent, or being opened.
-    std::size_t open_ = 0;
-    /// How many attempts to open one have failed since the last that did not.
-    int failures_ = 0;
-    /// After a failure one at a time tries.
-    bool trying_ = false;
-    clock::time_point next_try_{};
-    std::string last_failure_;
-};
-
-} // namespace regrant::inline v0::detail
-
-#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
-
-#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
-#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
-
-// regrant/detail/redis_node.hpp - the connections to one Redis server, shared by many threads.
-
-namespace regrant::inline v0::detail {
-
-/// How each connection of a store is made.
-struct redis_access {
-    /// AUTH, SELECT: what is said first.
-    std::vector<secret> greeting;
-    std::size_t connections = 0;
-    std::chrono::milliseconds connect_timeout{};
-    /// Null for connections without TLS.
-    std::shared_ptr<const redis_tls_client> tls{};
-};
-
-/// One server and its pool of connections.
-class redis_node {
-public:
-    /// \param access  outlives the node
-    redis_node(redis_address at, const redis_access& access)
-        : at_(std::move(at)), access_(access), pool_(access.connections, [this](auto until) { return open_one(until); }) {}
-    redis_node(const redis_node&) = delete;
-    redis_node& operator=(const redis_node&) = delete;
-
-    const redis_address& address() const noexcept { return at_; }
-    std::string named(std::string_view words) const { return "Redis " + at_.text() + ": " + std::string(words); }
-
-    using pool_type = connection_pool<redis_connection>;
-
-    /// A connection on loan; it comes back unless it was closed.
-    class loan {
-    public:
-        explicit loan(pool_type::lease&& given) noexcept : given_(std::move(given)) {}
-        loan(loan&&) noexcept = default;
-        loan& operator=(loan&&) = delete;
-        ~loan() {
-            if (!given_) return;
-            if (is_spent_) given_.close();
-            else if (given_->is_open()) given_.keep();
-        }
-        redis_connection& operator*() noexcept { return *given_; }
-        redis_connection* operator->() noexcept { return &*given_; }
-        /// Closes the connection. The server answered on it, so others are not in doubt.
-        void close() noexcept { is_spent_ = true; }
-
-    private:
-        pool_type::lease given_;
-        bool is_spent_ = false;
-    };
-
-    /// Nothing was sent where this fails.
-    result<loan, std::string> take(redis_time until) {
-        auto taken = pool_.take(until, until);
-        if (!taken) return unexpected(named(taken.error().detail));
-        return loan(*std::move(taken));
-    }
-
-    /// Closes what is idle, so that the next call resolves the server's name anew.
-    void forget_connections() { pool_.close_idle(); }
-
-private:
-    result<std::unique_ptr<redis_connection>, outage> open_one(redis_time until) const {
-        const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto made = redis_connection::open(at_, access_.tls.get(), by);
-        if (!made) return unexpected(outage{std::move(made).error()});
-        for (const secret& word : access_.greeting) {
-            auto answer = made->call(word.reveal(), by);
-            if (!answer) return unexpected(outage{std::move(answer).error().what});
-            if ((**answer).is_error()) return unexpected(outage{redis_refusal(**answer)});
-        }
-        return std::make_unique<redis_connection>(*std::move(made));
-    }
-
-    const redis_address at_;
-    const redis_access& access_;
-    pool_type pool_;
-};
-
-} // namespace regrant::inline v0::detail
-
-#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
-
-#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
-#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
-
-// regrant/detail/redis_row.hpp - a grant as the bytes of a Redis string, with the scripts that change them.
-
-#include <limits>
-
-namespace regrant::inline v0::detail {
-
-// A row is one string, not a hash: a third of its size as soon as one text is over 64 bytes, and no larger before.
-// What changes stands in front at a fixed place, so that a refresh overwrites 12 bytes where they are. Numbers are
-// big-endian bytes, and the scripts compare bytes: Lua's doubles and their printing stay out of it.
-//
-//   0 layout   1 state   2 current (4)   6 used_at (8)   14 rotation   15 issued_at (8)   23 expires_at (8)
-//   31 auth_time (8), then five texts, the size before each in base 128, its lowest seven bits first
-static_assert(static_cast<int>(rotation::rotate) == 0 && static_cast<int>(rotation::echo) == 1);
-static_assert(static_cast<int>(revocation::live) == 0 && static_cast<int>(revocation::revoked) == 1);
-
-inline constexpr char redis_row_layout = '1';
-inline constexpr std::size_t redis_row_numbers_bytes = 39;
-inline constexpr std::int64_t redis_no_auth_time = (std::numeric_limits<std::int64_t>::min)();
-
-template <std::size_t Bytes> std::string redis_bytes(std::int64_t number) {
-    std::string bytes(Bytes, '\0');
-    for (std::size_t i = 0; i != Bytes; ++i)
-        bytes[i] = static_cast<char>((static_cast<std::uint64_t>(number) >> 8 * (Bytes - 1 - i)) & 0xFF);
-    return bytes;
-}
-inline std::string redis_bytes(generation which) { return redis_bytes<4>(static_cast<std::uint32_t>(which)); }
-inline std::string redis_bytes(instant when) { return redis_bytes<8>(when.time_since_epoch().count()); }
-
-/// The first bytes of a row that may be moved on.
-inline std::string redis_live_at(generation expected) {
-    return std::string{redis_row_layout, '\0'} + redis_bytes(expected);
-}
-
-inline std::string redis_pack(const grant& row) {
-    std::string bytes{redis_row_layout, static_cast<char>(row.state)};
-    bytes += redis_bytes(row.current) + redis_bytes(row.used_at);
-    bytes += static_cast<char>(row.rotation);
-    bytes += redis_bytes(row.issued_at) + redis_bytes(row.expires_at);
-    bytes += redis_bytes<8>(row.auth_time ? row.auth_time->time_since_epoch().count() : redis_no_auth_time);
-    for (const auto text : {row.client_id(), row.subject(), row.scope(), row.audience(), row.confirmation()}) {
-        std::size_t size = text.size();
-        for (; size >= 0x80; size >>= 7) bytes += static_cast<char>((size & 0x7F) | 0x80);
-        bytes += static_cast<char>(size);
-        bytes += text;
-    }
-    return bytes;
-}
-
-/// \return nothing for bytes that no `redis_pack` of this layout made: somebody else may have written them
-inline std::optional<grant> redis_unpack(const row_key& key, std::string_view bytes) {
-    if (bytes.size() < redis_row_numbers_bytes || bytes[0] != redis_row_layout) return std::nullopt;
-    const auto number = [&bytes](std::size_t at, std::size_t size) {
-        std::uint64_t read = 0;
-        for (std::size_t i = at; i != at + size; ++i) read = read << 8 | static_cast<unsigned char>(bytes[i]);
-        return read;
-    };
-    const auto time = [&](std::size_t at) { return static_cast<std::int64_t>(number(at, 8)); };
-    // 2^53 is far beyond any login and leaves room to add a lifetime.
-    const auto is_time = [](std::int64_t at) { return at >= -(std::int64_t{1} << 53) && at <= std::int64_t{1} << 53; };
-    if (!is_time(time(6)) || !is_time(time(15)) || !is_time(time(23))) return std::nullopt;
-    if (time(31) != redis_no_auth_time && !is_time(time(31))) return std::nullopt;
-    std::array<std::string_view, 5> texts;
-    std::size_t at = redis_row_numbers_bytes;
-    for (std::string_view& text : texts) {
-        std::size_t size = 0;
-        unsigned shift = 0;
-        do {
-            if (at == bytes.size() || shift > 28) return std::nullopt;
-            size |= (static_cast<unsigned char>(bytes[at]) & std::size_t{0x7F}) << shift;
-            shift += 7;
-        } while ((static_cast<unsigned char>(bytes[at++]) & 0x80) != 0);
-        if (size > bytes.size() - at) return std::nullopt;
-        text = bytes.substr(at, size);
-        at += size;
-    }
-    if (at != bytes.size() || number(1, 1) > 1 || number(14, 1) > 1) return std::nullopt;
-    grant row(key, {texts[0], texts[1], texts[2], texts[3], texts[4]});
-    row.state = revocation{static_cast<std::uint8_t>(number(1, 1))};
-    row.current = generation{static_cast<std::uint32_t>(number(2, 4))};
-    row.used_at = instant(instant::duration(time(6)));
-    row.rotation = rotation{static_cast<std::uint8_t>(number(14, 1))};
-    row.issued_at = instant(instant::duration(time(15)));
-    row.expires_at = instant(instant::duration(time(23)));
-    if (time(31) != redis_no_auth_time) row.auth_time = std::chrono::sys_seconds(std::chrono::seconds(time(31)));
-    return row;
-}
-
-/// \return nothing for what is no row's key
-inline std::optional<row_key> redis_row_key(std::string_view bytes) noexcept {
-    row_key key;
-    if (bytes.size() != key.bytes.size()) return std::nullopt;
-    std::memcpy(key.bytes.data(), bytes.data(), bytes.size());
-    return key;
-}
-
-inline std::string_view redis_bytes(const row_key& key) noexcept {
-    return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
-}
-
-/// When Redis forgets a row: a day after its end, so that the clocks of hosts and servers may differ. Where the end
-/// has passed already, a day from now: a row that was inserted is there. Milliseconds since 1970, which a double holds.
-inline std::string redis_forget_at(const grant& row) {
-    const instant end = (std::max)(row.expires_at, current_time());
-    const auto time = (std::min)(end.time_since_epoch(), instant::duration(std::int64_t{1} << 52));
-    return std::to_string((time + std::chrono::days(1)).count());
-}
-
-/// Where a row says when it ends.
-inline constexpr std::string_view redis_expires_at_first = "23", redis_expires_at_last = "30";
-inline bool redis_is_over(std::string_view expires_at, instant now) noexcept {
-    std::uint64_t read = 0;
-    for (const char c : expires_at) read = read << 8 | static_cast<unsigned char>(c);
-    return expires_at.size() == 8 && static_cast<std::int64_t>(read) < now.time_since_epoch().count();
-}
-
-/// Text that a pattern of SCAN takes for itself.
-inline std::string redis_literally(std::string_view text) {
-    std::string pattern;
-    for (const char c : text) {
-        if (std::string_view("*?[]^-\\").find(c) != std::string_view::npos) pattern += '\\';
-        pattern += c;
-    }
-    return pattern;
-}
-
-enum redis_script : std::size_t { script_advance, script_revoke, script_reap, script_index, script_read_index };
-
-/// In the order of `redis_script`. Each touches KEYS[1] alone.
-inline constexpr std::array<std::string_view, 5> redis_scripts{
-    // ARGV: what a live row of the expected generation begins with, the next generation, now
-    R"(local head = redis.call('GETRANGE', KEYS[1], 0, 13)
-if string.sub(head, 1, 6) ~= ARGV[1] then return 0 end
-local used, now = string.sub(head, 7), ARGV[3]
-local used_high, used_low = struct.unpack('>i4I4', used)
-local now_high, now_low = struct.unpack('>i4I4', now)
-if now_high > used_high or now_high == used_high and now_low > used_low then used = now end
-redis.call('SETRANGE', KEYS[1], 2, ARGV[2] .. used)
-return 1)",
-    // Writes even where the row is revoked already: the write that did it may not have reached everyone yet. A server that
-    // is full refuses any write that may take memory; then the row goes, for without it the family is just as dead.
-    R"(local state = redis.call('GETRANGE', KEYS[1], 1, 1)
-if state == '' then return 0 end
-local done = redis.pcall('SETRANGE', KEYS[1], 1, '\1')
-if type(done) == 'table' and done.err then
-    if not string.find(done.err, 'OOM') then return done end
-    redis.call('DEL', KEYS[1])
-end
-if state == '\1' then return 0 end
-return 1)",
-    // ARGV: now
-    R"(local ends = redis.call('GETRANGE', KEYS[1], 23, 30)
-if ends == '' then return 0 end
-local ends_high, ends_low = struct.unpack('>i4I4', ends)
-local now_high, now_low = struct.unpack('>i4I4', ARGV[1])
-if ends_high > now_high or ends_high == now_high and ends_low >= now_low then return 0 end
-return redis.call('DEL', KEYS[1]))",
-    // ARGV: a row's key, when Redis forgets the row. The index lives as long as the last of its entries. A score may
-    // be printed as 1.8e+12; '%.0f' is exact up to 2^53.
-    R"(redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. redis.call('TIME')[1] .. '000')
-redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
-redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last)))
-return 1)",
-    // A write before the read, so that no replica answers.
-    R"(redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. redis.call('TIME')[1] .. '000')
-return redis.call('ZRANGE', KEYS[1], 0, -1))"};
-
-} // namespace regrant::inline v0::detail
-
-#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_ROW
 
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_WORDS
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_WORDS
@@ -1862,8 +1856,11 @@ public:
         co_return std::nullopt;
     }
 
+    void belongs_to(redis_reign master) noexcept { reign_ = master; }
+
     /// Whether nothing speaks against using it again: a server that was restarted since has closed it.
     bool still_open() {
+        if (reign_.is_over()) return false;
         char byte = 0;
         boost::system::error_code error;
         at_->socket.receive(boost::asio::buffer(&byte, 1), tcp::socket::message_peek, error);
@@ -1986,6 +1983,7 @@ private:
 
     std::shared_ptr<watched> at_;
     std::unique_ptr<redis_tls_session> tls_;
+    redis_reign reign_;
     redis_reader reader_;
     std::array<char, 4096> buffer_;
 };
@@ -1997,38 +1995,432 @@ public:
 
     /// \param access  outlives the node
     async_redis_node(const async_strand& strand, redis_address at, const redis_access& access)
-        : strand_(strand), at_(std::move(at)), access_(access),
+        : strand_(strand), at_(std::move(at)), access_(access), master_(at_.host, access.sentinels.size()),
           pool_(strand, access.connections, [this](auto until) { return open_one(until); }) {}
 
     const redis_address& address() const noexcept { return at_; }
-    std::string named(std::string_view words) const { return "Redis " + at_.text() + ": " + std::string(words); }
+    std::string named(std::string_view words) const { return redis_name(at_, master_) + std::string(words); }
 
     pool_type& pool() noexcept { return pool_; }
 
+    /// Nothing was sent where this fails.
+    pool_type::answer<pool_type::lease> take(redis_time until) {
+        if (master_.is_due()) {
+            const auto named = co_await ask_sentinel(access_.sentinels[master_.order().front()], until);
+            master_.is_told(named);
+        }
+        co_return co_await pool_.take(until, until);
+    }
+
 private:
+    using opened = result<std::unique_ptr<async_redis_connection>, std::string>;
+
     pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
+        auto opening = at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
+        auto made = co_await std::move(opening);
+        if (!made) co_return unexpected(outage{std::move(made).error()});
+        co_return *std::move(made);
+    }
+
+    boost::asio::awaitable<opened> open_at(const redis_address& at, const std::vector<secret>& greeting,
+                                           redis_time until) const {
         auto made = std::make_unique<async_redis_connection>(strand_);
-        const auto by = (std::min)(until, std::chrono::steady_clock::now() + access_.connect_timeout);
-        auto why = co_await made->open(at_, access_.tls.get(), by);
-        if (why) co_return unexpected(outage{*std::move(why)});
-        for (const secret& word : access_.greeting) {
+        const auto by = access_.limit(until);
+        auto why = co_await made->open(at, access_.tls.get(), by);
+        if (why) co_return unexpected(*std::move(why));
+        for (const secret& word : greeting) {
             const auto answer = co_await made->call_all(word.reveal(), 1, by);
-            if (!answer) co_return unexpected(outage{answer.error().what});
+            if (!answer) co_return unexpected(answer.error().what);
             const redis_value value = *answer->front();
-            if (value.is_error()) co_return unexpected(outage{redis_refusal(value)});
+            if (value.is_error()) co_return unexpected(redis_refusal(value));
         }
         co_return made;
+    }
+
+    boost::asio::awaitable<opened> open_master(redis_time until) {
+        redis_search search;
+        const auto order = master_.order();
+        for (const std::size_t each : order) {
+            const redis_address& sentinel = access_.sentinels[each];
+            const auto at = co_await ask_sentinel(sentinel, until);
+            if (!at) search.failed("Sentinel ", sentinel, at.error());
+            if (!at || !search.is_new(*at)) continue;
+            auto made = co_await open_at(*at, access_.greeting, until);
+            std::optional<std::string> why;
+            if (made) why = co_await fault_of_master(**made, *at, until);
+            else why = made.error();
+            if (!why) {
+                (*made)->belongs_to(master_.found(*at, each));
+                co_return made;
+            }
+            search.failed("", *at, *why);
+        }
+        co_return unexpected(search.why());
+    }
+
+    boost::asio::awaitable<result<redis_address, std::string>> ask_sentinel(const redis_address& at,
+                                                                            redis_time until) const {
+        const auto to = co_await open_at(at, access_.sentinel_greeting, until);
+        if (!to) co_return unexpected(to.error());
+        const secret question = master_.question();
+        const auto answer = co_await (*to)->call_all(question.reveal(), 1, access_.limit(until));
+        if (!answer) co_return unexpected(answer.error().what);
+        co_return master_.named_by(*answer->front());
+    }
+
+    /// A server that was not the master before must be as fit as the first one.
+    boost::asio::awaitable<std::optional<std::string>> fault_of_master(async_redis_connection& to,
+                                                                       const redis_address& at, redis_time until) const {
+        const secret role = redis_master::role();
+        const auto is_master = co_await to.call_all(role.reveal(), 1, access_.limit(until));
+        if (!is_master) co_return is_master.error().what;
+        auto why = redis_master::fault_of(*is_master->front());
+        if (why || !access_.checkup || master_.is(at)) co_return why;
+        const secret asked = access_.checkup->commands();
+        const auto answers = co_await to.call_all(asked.reveal(), access_.checkup->count(), until);
+        if (answers) why = access_.checkup->fault(*answers);
+        else why = answers.error().what;
+        co_return why;
     }
 
     const async_strand strand_;
     const redis_address at_;
     const redis_access& access_;
+    redis_master master_;
     pool_type pool_;
 };
 
 } // namespace regrant::inline v0::detail
 
 #endif // REGRANT_SINGLE_HEADER_V0_STORE_ASYNC_REDIS_NODE
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
+
+// regrant/detail/connection_pool.hpp - connections to a server, lent to many threads.
+
+#include <condition_variable>
+
+namespace regrant::inline v0::detail {
+
+/// At most `max` connections, opened when they are needed.
+///
+/// - A caller keeps a connection after a good call. Any other connection is closed when its lease ends. If it broke, the
+///   idle connections that have not been used since its call began are closed too: the network may have lost all of them.
+/// - A connection that cannot be opened is an outage only when no other one is open. Otherwise the server has a limit of
+///   its own, or is slow to let more in, and the caller waits for one of those that it serves.
+/// - After a failure nobody tries to open another one until the back-off is over; then one caller tries.
+///
+/// `Connection` has `bool still_open()`: whether it may be used again after some idle time.
+template <class Connection> class connection_pool {
+public:
+    using clock = std::chrono::steady_clock;
+    using connection_ptr = std::unique_ptr<Connection>;
+    using opener = std::function<result<connection_ptr, outage>(clock::time_point until)>;
+
+    static constexpr std::chrono::milliseconds shortest_back_off{20};
+    static constexpr std::chrono::milliseconds longest_back_off{1000};
+    /// The same while other connections serve.
+    static constexpr std::chrono::milliseconds longest_growth_back_off{10'000};
+
+    /// A connection in somebody's hands. The pool outlives it.
+    class lease {
+    public:
+        lease(connection_pool& from, connection_ptr connection) noexcept
+            : from_(&from), connection_(std::move(connection)) {}
+        lease(lease&& other) noexcept
+            : from_(std::exchange(other.from_, nullptr)), connection_(std::move(other.connection_)),
+              begun_(other.begun_), ending_(other.ending_) {}
+        lease& operator=(lease&&) = delete;
+        ~lease() {
+            if (from_ == nullptr) return;
+            if (ending_ != ending::kept) connection_.reset();
+            if (ending_ == ending::broken) from_->close_unused_since(begun_);
+            from_->take_back(std::move(connection_));
+        }
+
+        /// Whether it holds a connection; one that was moved from does not.
+        explicit operator bool() const noexcept { return connection_ != nullptr; }
+        Connection& operator*() const noexcept { return *connection_; }
+        Connection* operator->() const noexcept { return connection_.get(); }
+        /// The connection is as good as it was. \return true
+        bool keep() noexcept {
+            ending_ = ending::kept;
+            return true;
+        }
+        /// The server answered, so other connections are not in doubt, but this one is not used again.
+        void close() noexcept { ending_ = ending::closed; }
+
+    private:
+        enum class ending : std::uint8_t { broken, closed, kept };
+
+        connection_pool* from_;
+        connection_ptr connection_;
+        clock::time_point begun_ = clock::now();
+        ending ending_ = ending::broken;
+    };
+
+    /// \param max  at least 1
+    connection_pool(std::size_t max, opener open) : max_(max), opener_(std::move(open)) { idle_.reserve(max); }
+    connection_pool(const connection_pool&) = delete;
+    connection_pool& operator=(const connection_pool&) = delete;
+
+    /// \param patience  until when to wait for somebody else's
+    /// \param until     when a connection of one's own must be open
+    result<lease, outage> take(clock::time_point patience, clock::time_point until) {
+        std::unique_lock lock(mutex_);
+        for (bool has_waited = false;; has_waited = true) {
+            const auto now = clock::now();
+            // Not even an idle one: without time for an answer it would be closed.
+            if (now >= until) return unexpected(outage{has_waited ? none_is_free() : "no time was left"});
+            if (!idle_.empty()) {
+                // The last used: the others grow old and the server may end them.
+                connection_ptr last = std::move(idle_.back().connection);
+                idle_.pop_back();
+                lock.unlock();
+                {
+                    lease taken(*this, std::move(last));
+                    if (taken->still_open()) return taken;
+                    taken.close();
+                }
+                lock.lock();
+                continue;
+            }
+            const bool resting = failures_ != 0 && now < next_try_;
+            const bool has_room = open_ < max_ && (failures_ == 0 || !trying_);
+            if (has_room && !resting) {
+                // Others are in use and come back soon. A server that lets no more in may be silent about it, so part of the
+                // patience is left for them.
+                const bool is_first = open_ == 0;
+                auto opened = open_one(lock, is_first ? until : (std::min)(until, now + (patience - now) * 3 / 4));
+                if (opened || open_ == 0) return opened;
+                continue;
+            }
+            if (resting && open_ == 0) return unexpected(outage{last_failure_});
+            if (now >= patience) return unexpected(outage{none_is_free()});
+            changed_.wait_until(lock, has_room ? (std::min)(patience, next_try_) : patience);
+        }
+    }
+
+    /// Closes what is idle, so that the next call resolves the server's name anew.
+    void close_idle() noexcept { close_unused_since((clock::time_point::max)()); }
+
+private:
+    struct idle_connection {
+        connection_ptr connection;
+        clock::time_point since;
+    };
+
+    /// A place in the pool, for a connection that is being opened.
+    struct place {
+        connection_pool& in;
+        std::unique_lock<std::mutex>& lock;
+        std::optional<std::string> failure = "memory ran out";
+        ~place() {
+            lock.lock();
+            in.trying_ = false;
+            if (failure) in.note_failure(*std::move(failure));
+            else in.failures_ = 0;
+            in.changed_.notify_all();
+        }
+    };
+
+    /// \param lock  is held before and after
+    result<lease, outage> open_one(std::unique_lock<std::mutex>& lock, clock::time_point until) {
+        ++open_;
+        trying_ = failures_ != 0;
+        lock.unlock();
+        place taken{*this, lock};
+        auto opened = opener_(until);
+        if (!opened) {
+            taken.failure = opened.error().detail;
+            return unexpected(std::move(opened).error());
+        }
+        taken.failure.reset();
+        return lease(*this, *std::move(opened));
+    }
+
+    void note_failure(std::string why) noexcept {
+        --open_;
+        last_failure_ = std::move(why);
+        const auto grown = shortest_back_off * (1 << (std::min)(failures_, 10));
+        const auto longest = open_ == 0 ? longest_back_off : longest_growth_back_off;
+        next_try_ = clock::now() + std::min<std::chrono::milliseconds>(grown, longest);
+        ++failures_;
+    }
+
+    void take_back(connection_ptr connection) noexcept {
+        const std::lock_guard lock(mutex_);
+        // There is room for it: `reserve` was for all of them.
+        if (connection) idle_.push_back({std::move(connection), clock::now()});
+        else count_off();
+        changed_.notify_one();
+    }
+
+    void count_off() noexcept {
+        // With none left the back-off of growth is over: the next caller tries at once.
+        if (--open_ == 0) failures_ = 0;
+    }
+
+    /// Closes the idle connections that came back no later than `then`.
+    void close_unused_since(clock::time_point then) noexcept {
+        while (true) {
+            connection_ptr oldest; // closed outside of the lock
+            const std::lock_guard lock(mutex_);
+            // The one that was used last stands last.
+            if (idle_.empty() || idle_.front().since > then) return;
+            oldest = std::move(idle_.front().connection);
+            idle_.erase(idle_.begin());
+            count_off();
+            changed_.notify_one();
+        }
+    }
+
+    /// \pre the lock is held
+    std::string none_is_free() const {
+        constexpr const char* all_in_use = "every connection was in use for too long";
+        return failures_ == 0 ? all_in_use : all_in_use + (", and another could not be opened: " + last_failure_);
+    }
+
+    const std::size_t max_;
+    const opener opener_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<idle_connection> idle_;
+    /// Idle, lent, or being opened.
+    std::size_t open_ = 0;
+    /// How many attempts to open one have failed since the last that did not.
+    int failures_ = 0;
+    /// After a failure one at a time tries.
+    bool trying_ = false;
+    clock::time_point next_try_{};
+    std::string last_failure_;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_CONNECTION_POOL
+
+#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
+#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
+
+// regrant/detail/redis_node.hpp - the connections to one Redis server, shared by many threads.
+
+namespace regrant::inline v0::detail {
+
+/// One server and its pool of connections.
+class redis_node {
+public:
+    /// \param access  outlives the node
+    redis_node(redis_address at, const redis_access& access)
+        : at_(std::move(at)), access_(access), master_(at_.host, access.sentinels.size()),
+          pool_(access.connections, [this](auto until) { return open_one(until); }) {}
+    redis_node(const redis_node&) = delete;
+    redis_node& operator=(const redis_node&) = delete;
+
+    const redis_address& address() const noexcept { return at_; }
+    std::string named(std::string_view words) const { return redis_name(at_, master_) + std::string(words); }
+
+    using pool_type = connection_pool<redis_connection>;
+
+    /// A connection on loan; it comes back unless it was closed.
+    class loan {
+    public:
+        explicit loan(pool_type::lease&& given) noexcept : given_(std::move(given)) {}
+        loan(loan&&) noexcept = default;
+        loan& operator=(loan&&) = delete;
+        ~loan() {
+            if (!given_) return;
+            if (is_spent_) given_.close();
+            else if (given_->is_open()) given_.keep();
+        }
+        redis_connection& operator*() noexcept { return *given_; }
+        redis_connection* operator->() noexcept { return &*given_; }
+        /// Closes the connection. The server answered on it, so others are not in doubt.
+        void close() noexcept { is_spent_ = true; }
+
+    private:
+        pool_type::lease given_;
+        bool is_spent_ = false;
+    };
+
+    /// Nothing was sent where this fails.
+    result<loan, std::string> take(redis_time until) {
+        if (master_.is_due()) master_.is_told(ask_sentinel(access_.sentinels[master_.order().front()], until));
+        auto taken = pool_.take(until, until);
+        if (!taken) return unexpected(named(taken.error().detail));
+        return loan(*std::move(taken));
+    }
+
+    /// Closes what is idle, so that the next call resolves the server's name anew.
+    void forget_connections() { pool_.close_idle(); }
+
+private:
+    using opened = result<std::unique_ptr<redis_connection>, std::string>;
+
+    result<std::unique_ptr<redis_connection>, outage> open_one(redis_time until) {
+        auto made = at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
+        if (!made) return unexpected(outage{std::move(made).error()});
+        return *std::move(made);
+    }
+
+    opened open_at(const redis_address& at, const std::vector<secret>& greeting, redis_time until) const {
+        const auto by = access_.limit(until);
+        auto made = redis_connection::open(at, access_.tls.get(), by);
+        if (!made) return unexpected(std::move(made).error());
+        for (const secret& word : greeting) {
+            auto answer = made->call(word.reveal(), by);
+            if (!answer) return unexpected(std::move(answer).error().what);
+            if ((**answer).is_error()) return unexpected(redis_refusal(**answer));
+        }
+        return std::make_unique<redis_connection>(*std::move(made));
+    }
+
+    opened open_master(redis_time until) {
+        redis_search search;
+        for (const std::size_t each : master_.order()) {
+            const redis_address& sentinel = access_.sentinels[each];
+            const auto at = ask_sentinel(sentinel, until);
+            if (!at) search.failed("Sentinel ", sentinel, at.error());
+            if (!at || !search.is_new(*at)) continue;
+            auto made = open_at(*at, access_.greeting, until);
+            const auto why = made ? fault_of_master(**made, *at, until) : made.error();
+            if (!why) {
+                (*made)->belongs_to(master_.found(*at, each));
+                return made;
+            }
+            search.failed("", *at, *why);
+        }
+        return unexpected(search.why());
+    }
+
+    result<redis_address, std::string> ask_sentinel(const redis_address& at, redis_time until) const {
+        auto to = open_at(at, access_.sentinel_greeting, until);
+        if (!to) return unexpected(std::move(to).error());
+        const auto answer = (*to)->call(master_.question().reveal(), access_.limit(until));
+        if (!answer) return unexpected(answer.error().what);
+        return master_.named_by(**answer);
+    }
+
+    /// A server that was not the master before must be as fit as the first one.
+    std::optional<std::string> fault_of_master(redis_connection& to, const redis_address& at, redis_time until) const {
+        const auto role = to.call(redis_master::role().reveal(), access_.limit(until));
+        if (!role) return role.error().what;
+        if (auto why = redis_master::fault_of(**role)) return why;
+        if (!access_.checkup || master_.is(at)) return std::nullopt;
+        const auto answers = to.call_all(access_.checkup->commands().reveal(), access_.checkup->count(), until);
+        return answers ? access_.checkup->fault(*answers) : answers.error().what;
+    }
+
+    const redis_address at_;
+    const redis_access& access_;
+    redis_master master_;
+    pool_type pool_;
+};
+
+} // namespace regrant::inline v0::detail
+
+#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_NODE
 
 #ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CLUSTER
 #define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CLUSTER
@@ -2140,102 +2532,12 @@ private:
 
 #endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CLUSTER
 
-#ifndef REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CHECKUP
-#define REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CHECKUP
-
-// regrant/detail/redis_checkup.hpp - whether a Redis server is fit to keep tokens.
-
-namespace regrant::inline v0::detail {
-
-/// What a server does with what it was told, as far as it may be asked.
-enum class redis_file : std::uint8_t { unknown, none, unsynced, appended, synced };
-
-/// Looks at one server when a store is opened.
-class redis_checkup {
-public:
-    /// \param key  any of the store's, to try a read on
-    redis_checkup(redis_node& server, std::string_view key, redis_time until) : server_(server), until_(until) {
-        // Replicas refuse it, servers before 6.2 do not know it; in a cluster the key may be elsewhere.
-        if (!ask({"GETEX", key}) && why_.find(": MOVED ") == why_.npos) {
-            const std::string refused = why_;
-            const auto info = ask({"INFO", "server"});
-            const bool is_sentinel = info && info->find("redis_mode:sentinel") != info->npos;
-            fault_ = is_sentinel ? server_.named("it is a Sentinel; the store needs the address of the primary") : refused;
-            return;
-        }
-        const auto info = ask({"INFO"});
-        if (!info) return;
-        const auto says = [&](std::string_view fact) { return info->find("\n" + std::string(fact)) != info->npos; };
-        if (says("role:slave")) fault_ = server_.named("it is a replica; tokens are kept by a primary");
-        if (says("maxmemory_policy:") && !says("maxmemory_policy:noeviction"))
-            fault_ = server_.named("it forgets logins when memory runs short: set maxmemory-policy noeviction");
-        if (says("aof_enabled:0")) file_ = redis_file::none;
-        if (!says("aof_enabled:1")) return;
-        file_ = redis_file::appended;
-        synced_ = ask({"CONFIG", "GET", "appendfsync"});
-        if (synced_ == "no") file_ = redis_file::unsynced;
-        if (synced_ == "always") file_ = redis_file::synced;
-        rests_ = ask({"CONFIG", "GET", "no-appendfsync-on-rewrite"}) == "yes";
-    }
-
-    /// What speaks against any use of it.
-    const std::optional<std::string>& fault() const noexcept { return fault_; }
-    redis_file file() const noexcept { return file_; }
-    /// Whether it told how often its file is synced.
-    bool told_when_it_syncs() const noexcept { return synced_.has_value(); }
-    /// Whether it syncs nothing while it rewrites its file or writes a snapshot.
-    bool rests_while_it_rewrites() const noexcept { return rests_; }
-    /// The server's last refusal.
-    const std::string& why() const noexcept { return why_; }
-
-    /// \return nothing for an error; of an answer with a name in front of a value, the value
-    std::optional<std::string> ask(std::initializer_list<std::string_view> words) {
-        const auto answer = redis_cluster::ask(server_, redis_command(words), until_);
-        if (!answer) {
-            why_ = answer.error().detail;
-            return std::nullopt;
-        }
-        const redis_value value = **answer;
-        if (value.is_error()) {
-            why_ = server_.named(value.text());
-            return std::nullopt;
-        }
-        return std::string(value.size() == 2 ? value[1].text() : value.text());
-    }
-
-private:
-    redis_node& server_;
-    const redis_time until_;
-    std::optional<std::string> fault_, synced_;
-    std::string why_;
-    redis_file file_ = redis_file::unknown;
-    bool rests_ = false;
-};
-
-} // namespace regrant::inline v0::detail
-
-#endif // REGRANT_SINGLE_HEADER_V0_DETAIL_REDIS_CHECKUP
-
 #ifndef REGRANT_SINGLE_HEADER_V0_STORE_REDIS
 #define REGRANT_SINGLE_HEADER_V0_STORE_REDIS
 
 // regrant/store/redis.hpp - a token_store in Redis or Valkey, one server or a cluster.
 
 namespace regrant::inline v0 {
-
-/// What `redis_store::open` demands of every server, for the sake of the revokes it acknowledges.
-enum class redis_durability : std::uint8_t {
-    /// `appendonly yes` with `appendfsync always` and `no-appendfsync-on-rewrite no`: what was answered is in a file
-    /// that was synced.
-    always,
-    /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
-    awaited,
-    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
-    /// last second or two of everything answered may be lost, revokes too.
-    everysec,
-    /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
-    unchecked,
-};
 
 struct redis_settings {
     redis_durability durability = redis_durability::always;
@@ -2253,6 +2555,9 @@ struct redis_settings {
     std::string prefix = "regrant:";
     /// How `rediss://` is secured: see `redis_tls` in `<regrant/store/redis_tls.hpp>`.
     std::shared_ptr<const detail::redis_tls_client> tls{};
+    /// For Sentinels that want a password of their own; the one in the URL is the servers'.
+    std::string sentinel_user{};
+    std::shared_ptr<const secret> sentinel_password{};
 };
 
 /// Keeps grants in Redis 6.2 or newer, in Valkey, or in a cluster of either, for any number of processes.
@@ -2274,6 +2579,12 @@ struct redis_settings {
 /// - A failover is another matter: replication does not wait. Set `replicas` to what a failover leaves behind, and on
 ///   the servers `min-replicas-to-write`, so that a primary that was cut off refuses writes. Even so Redis promises
 ///   less than a consensus would: where one lost revoke is too many, use PostgreSQL with a synchronous standby.
+/// - With Sentinels each new connection asks for the master, and the server must say itself that it is. A call each
+///   second asks again, so that a master that was cut off is left though it still answers. A new master is held against
+///   `durability` before it is used; while there is none, calls are outages. What the old master had
+///   answered and the new one had not received is lost: logins, which are over, and revokes, which are undone. With
+///   `replicas` set to the number of replicas, no insert or revoke is answered that the new master lacks, for whichever
+///   is promoted has it; advances may be lost, and heal. Calls are outages then while a replica is down.
 /// - After a restored backup set `policy_settings::not_before` to the time of the restore: the revokes made since are
 ///   forgotten.
 ///
@@ -2286,13 +2597,15 @@ struct redis_settings {
 /// from `revoke_subject`. Redis forgets a row by itself, a day after its `expires_at` by the server's clock.
 /// Every command has one key, so a cluster shards by family. MOVED and ASK are followed, a failover's new primary is
 /// found through the others. The user needs: GETEX, SET, EVAL, EVALSHA, SCRIPT LOAD, in scripts GETRANGE, SETRANGE,
-/// DEL, ZADD, ZRANGE, ZREMRANGEBYSCORE, PEXPIREAT, TIME; for the checks of `open` INFO, CONFIG GET, CLUSTER SLOTS; if
-/// asked for WAIT, WAITAOF, SCAN (`reap`). Open it after a `fork`, not before.
+/// DEL, ZADD, ZRANGE, ZREMRANGEBYSCORE, PEXPIREAT, TIME; for the checks of `open` INFO, CONFIG GET, CLUSTER SLOTS; with
+/// Sentinels ROLE; if asked for WAIT, WAITAOF, SCAN (`reap`). Open it after a `fork`, not before.
 class redis_store {
 public:
     /// \param url  `redis://[user[:password]@]host[:port][/database]`, percent escapes before the `@`; of a cluster
     ///             any server. `rediss://...` for TLS, which needs `redis_settings::tls`.
-    ///             `unix://[user:password@]/path[?db=database]` for a Unix socket. No message repeats user or password.
+    ///             `unix://[user:password@]/path[?db=database]` for a Unix socket.
+    ///             `redis+sentinel://[user:password@]host[:port],.../master[/database]` for the master that Sentinels
+    ///             name; `rediss+sentinel://` for TLS, to the Sentinels too. No message repeats user or password.
     /// \par Errors
     /// a malformed URL or setting; a server that cannot be reached, wants another password, is a replica, evicts keys,
     /// or does not keep or may not tell what `durability` demands
@@ -2310,10 +2623,8 @@ public:
                           "redis_settings::tls, and link libssl (regrant::redis_tls in CMake)");
         if (!to->has_tls && settings.tls)
             return refuse("redis_settings::tls is set, but the URL of the Redis server does not begin with rediss://");
-        if (to->at.how == detail::redis_address::kind::master) return refuse("the URL of the Redis server names Sentinels; the store needs the address of the primary");
 
-        detail::redis_access access{detail::redis_greeting(*to), settings.connections, settings.connect_timeout,
-                                    settings.tls};
+        auto access = access_to(*to, settings);
         detail::redis_acknowledgement acknowledgement{settings.replicas};
         if (settings.durability == redis_durability::awaited)
             acknowledgement.file = detail::redis_acknowledgement::fsync::awaited;
@@ -2450,34 +2761,24 @@ private:
         return rows;
     }
 
-    /// Holds a server against what was demanded, then teaches it the scripts.
+    static detail::redis_access access_to(const detail::redis_url& to, const redis_settings& settings) {
+        detail::redis_access access{detail::redis_greeting(to), settings.connections, settings.connect_timeout,
+                                    settings.tls, to.sentinels};
+        if (settings.sentinel_password)
+            access.sentinel_greeting.push_back(detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
+        access.checkup.emplace(settings.durability, settings.prefix);
+        return access;
+    }
+
+    /// Holds a server against what was demanded, and teaches it the scripts.
     /// \return why it will not do
     std::optional<std::string> fault_of(detail::redis_node& server, detail::redis_time until) {
-        using enum redis_durability;
-        detail::redis_checkup seen(server, at_->settings.prefix, until);
-        if (seen.fault()) return seen.fault();
-        const auto lacks = [&](const char* what) {
-            return server.named(std::string(what) + ", or open with a lesser redis_durability");
-        };
-        const redis_durability wanted = at_->settings.durability;
-        if (wanted != unchecked && seen.file() == detail::redis_file::unknown)
-            return lacks("it does not tell whether it keeps an append-only file: allow INFO");
-        if (wanted != unchecked && seen.file() == detail::redis_file::none)
-            return lacks("a restart makes it forget revokes: set appendonly yes");
-        if (wanted == always && !seen.told_when_it_syncs())
-            return lacks("it does not tell when it syncs its append-only file: allow CONFIG GET");
-        if (wanted == always && seen.file() != detail::redis_file::synced)
-            return lacks("a power failure makes it forget revokes: set appendfsync always");
-        if (wanted != unchecked && seen.file() == detail::redis_file::unsynced)
-            return lacks("nobody knows when its append-only file is synced: set appendfsync everysec");
-        if ((wanted == always || wanted == everysec) && seen.rests_while_it_rewrites())
-            return lacks("a power failure during a rewrite makes it forget revokes: set no-appendfsync-on-rewrite no");
-        if (wanted == awaited && !seen.ask({"WAITAOF", "0", "0", "1"})) return seen.why() + " (Redis 7.2 has it)";
-        for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i) {
-            auto hash = seen.ask({"SCRIPT", "LOAD", detail::redis_scripts[i]});
-            if (!hash) return seen.why();
-            at_->words.hashes[i] = *std::move(hash);
-        }
+        const detail::redis_checkup checkup(at_->settings.durability, at_->settings.prefix);
+        const auto answers = detail::redis_cluster::ask_all(server, checkup.commands(), checkup.count(), until);
+        if (!answers) return answers.error().detail;
+        if (const auto why = checkup.fault(*answers)) return server.named(*why);
+        for (std::size_t i = 0; i != detail::redis_scripts.size(); ++i)
+            at_->words.hashes[i] = detail::redis_checkup::hash(*answers, i);
         return std::nullopt;
     }
 
@@ -2567,8 +2868,7 @@ private:
         shared(boost::asio::any_io_executor executor, const detail::redis_url& to, const redis_store::parts& known)
             : strand(boost::asio::make_strand(std::move(executor))), timeout(known.settings.timeout),
               words(known.words),
-              access{detail::redis_greeting(to), known.settings.connections, known.settings.connect_timeout,
-                     known.settings.tls},
+              access(redis_store::access_to(to, known.settings)),
               acknowledgement(known.servers.acknowledgement()), routes(to.at, [this](const detail::redis_address& at) {
                   return std::make_unique<detail::async_redis_node>(strand, at, access);
               }) {}
@@ -2633,7 +2933,7 @@ private:
         answer<detail::redis_reply> ask(const detail::redis_request& asked, detail::redis_time until) {
             detail::redis_course course(routes, asked);
             while (course.goes_on()) {
-                auto to = co_await course.at().pool().take(until, until);
+                auto to = co_await course.at().take(until);
                 if (!to) {
                     course.not_reached(course.at().named(to.error().detail));
                     continue;
@@ -2666,7 +2966,7 @@ private:
         ask_each(const std::vector<detail::redis_request>& asked, detail::redis_time until) {
             detail::redis_batches batches(routes, asked);
             for (const auto& each : batches.all()) {
-                auto to = co_await each.at->pool().take(until, until);
+                auto to = co_await each.at->take(until);
                 if (!to) continue;
                 auto answers = co_await (*to)->call_all(each.commands.reveal(), each.which.size(), until);
                 std::optional<std::string> lacking;
