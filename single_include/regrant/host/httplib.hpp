@@ -651,6 +651,9 @@ private:
     /// \return whether the connection may stay open
     template <class Stream> bool answer(Stream& stream) {
         const auto restore = [&](httplib::Request& request) {
+            // Newer versions of httplib cut a fragment off; a method and a target end with one blank each.
+            const std::string_view behind_method = stream.head().substr(stream.head().find(' ') + 1);
+            request.target = behind_method.substr(0, behind_method.find(' '));
             http_request hops; // newer versions of httplib forget the order of equal names, which matters in these two
             each_field(stream.head(), [&](auto name, auto) { request.headers.erase(std::string(name)); });
             each_field(stream.head(), [&](auto name, auto value) {
