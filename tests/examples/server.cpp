@@ -258,7 +258,7 @@ result<int, setup_error> start(options told, const sigset_t& signals) {
     const auto where = store_of(told);
     if (!where) return unexpected(where.error());
 
-    regrant::host::httplib_server server;
+    regrant::host::httplib_server server({.ready_threads = told.threads});
     if (!told.check) {
         const auto port = regrant::host::bind(server, told.host, static_cast<std::uint16_t>(told.port));
         if (!port) return unexpected(setup_error{"cannot listen on " + told.url()});
