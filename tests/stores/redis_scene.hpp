@@ -233,7 +233,8 @@ template <class WhyNot, class Use> void behind_tls(const std::string& name, WhyN
     with_certificate("good");
     CHECK(says(why_not(by_name, tls({.ca_file = at + "other.pem"})), "self-signed certificate in certificate chain"));
     CHECK(says(why_not(by_name, tls({})), "self-signed certificate in certificate chain")); // the system's authorities
-    CHECK(says(why_not(by_name, tls({.ca_file = at + "ca.pem", .server_name = "elsewhere.example"})), "hostname mismatch"));
+    CHECK(says(why_not(by_name, tls({.ca_file = at + "ca.pem", .server_name = "elsewhere.example"})),
+               "hostname mismatch"));
     CHECK(says(why_not(by_name, tls({.ca_file = at + "ca.pem", .server_name = "127.0.0.2"})), "IP address mismatch"));
     with_certificate("expired");
     CHECK(says(why_not(by_name, right), "certificate has expired"));
@@ -261,7 +262,7 @@ template <class WhyNot, class Use> void behind_tls(const std::string& name, WhyN
     }
 }
 
-/// A primary with a replica, and a Sentinel that promotes the replica: when it is told to, and when the primary is dead.
+/// A primary with a replica, and a Sentinel that promotes the replica: when told to, and when the primary is dead.
 /// \param run  opens a store and calls what it is given with it and with something that refreshes one login, which
 ///             returns false for an outage: (url, settings, use(store, refresh))
 template <class Run> void follows_a_failover(const std::string& name, Run run) {
@@ -278,7 +279,9 @@ template <class Run> void follows_a_failover(const std::string& name, Run run) {
         return answer ? std::string((**answer).text()) : answer.error().detail;
     };
     const auto is_replica = [&](const server& at) {
-        return eventually([&] { return tell(at, {"INFO", "replication"}).find("master_link_status:up") != std::string::npos; });
+        return eventually([&] {
+            return tell(at, {"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
+        });
     };
     REQUIRE(is_replica(two));
     const sentinel watching(name + "_sentinel", port(one), "'sentinel auth-pass main hunter2' 'requirepass hunter3'");
@@ -287,8 +290,8 @@ template <class Run> void follows_a_failover(const std::string& name, Run run) {
         to_sentinel.greeting.push_back(detail::redis_command({"AUTH", "hunter3"}));
         detail::redis_node node(detail::redis_url::parse(watching.url)->at, to_sentinel);
         return eventually([&] {
-            const auto answer = detail::redis_cluster::ask(node, detail::redis_command({"SENTINEL", "FAILOVER", "main"}),
-                                                           clock_type::now() + 10s);
+            const auto answer = detail::redis_cluster::ask(
+                node, detail::redis_command({"SENTINEL", "FAILOVER", "main"}), clock_type::now() + 10s);
             return answer && (**answer).text() == "OK";
         });
     };
@@ -303,7 +306,8 @@ template <class Run> void follows_a_failover(const std::string& name, Run run) {
             const std::size_t found = info.find(word);
             return found == info.npos ? -1 : std::atoll(info.c_str() + found + word.size());
         };
-        return eventually([&] { return offset(primary, "master_repl_offset:") == offset(replica, "slave_repl_offset:"); });
+        return eventually(
+            [&] { return offset(primary, "master_repl_offset:") == offset(replica, "slave_repl_offset:"); });
     };
 
     const std::string url = "redis+sentinel://:hunter2@127.0.0.1:1," + to(watching) + "/main/2";

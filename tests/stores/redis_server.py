@@ -76,13 +76,14 @@ PRIMARY = ["save \"\"", "appendonly yes", "appendfsync always"]
 
 
 def certificates(folder):
-    """NAME.pem and NAME.key for good, expired, elsewhere (another host's), client; ca.pem, which signed these, other.pem."""
+    """NAME.pem and NAME.key for good, expired, elsewhere (another host's) and client; ca.pem, which signed these;
+    other.pem, which signed none; locked.key, the client's key behind a passphrase."""
     def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
     for authority in ("ca", "other"):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
-                f"/CN={authority}", "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                "-subj", f"/CN={authority}", "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
     here = "DNS:localhost,IP:127.0.0.1"
     for name, days, hosts in (("good", 30, here), ("expired", -1, here), ("elsewhere", 30, "DNS:elsewhere.example"),
                               ("client", 30, "DNS:client.example")):

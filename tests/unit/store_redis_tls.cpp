@@ -39,7 +39,8 @@ TEST_CASE("a URL that asks for TLS needs the setting, and the setting such a URL
     }
     const auto tls = redis_tls({});
     REQUIRE(tls.has_value());
-    for (const char* const url : {"redis://127.0.0.1:1", "unix:///run/redis.sock", "redis+sentinel://127.0.0.1:1/main"}) {
+    for (const char* const url :
+         {"redis://127.0.0.1:1", "unix:///run/redis.sock", "redis+sentinel://127.0.0.1:1/main"}) {
         const auto without = redis_store::open(url, {.tls = *tls});
         REQUIRE_FALSE(without.has_value());
         CHECK(without.error().message.find("does not begin with rediss://") != std::string::npos);

@@ -158,8 +158,8 @@ private:
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
 ///
-/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone away
-/// would end the host's process by SIGPIPE.
+/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone
+/// away would end the host's process by SIGPIPE.
 class redis_connection {
 public:
     redis_connection() noexcept = default;
@@ -277,7 +277,8 @@ private:
             size = ::recv(fd(), part.data(), part.size(), 0);
         } while (size < 0 && errno == EINTR);
         if (size == 0) return "the server closed the connection";
-        if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
+        if (size < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
         return feed({part.data(), static_cast<std::size_t>(size)}) ? failure() : "out of memory";
     }
 

@@ -25,7 +25,8 @@ enum class redis_durability : std::uint8_t {
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
-    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
+    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these.
+    /// The
     /// last second or two of everything answered may be lost, revokes too.
     everysec,
     /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
@@ -45,13 +46,16 @@ public:
 
     secret commands() const {
         secret all;
-        const auto add = [&all](std::initializer_list<std::string_view> words) { all.append(redis_command(words).reveal()); };
+        const auto add = [&all](std::initializer_list<std::string_view> words) {
+            all.append(redis_command(words).reveal());
+        };
         // Replicas refuse it, and servers before 6.2 do not know it.
         add({"GETEX", key_});
         add({"INFO"});
         add({"CONFIG", "GET", "appendfsync"});
         add({"CONFIG", "GET", "no-appendfsync-on-rewrite"});
-        for (const std::string_view script : redis_scripts) add({"SCRIPT", "LOAD", script});
+        for (const std::string_view script : redis_scripts)
+            add({"SCRIPT", "LOAD", script});
         if (wanted_ == redis_durability::awaited) add({"WAITAOF", "0", "0", "1"});
         return all;
     }
@@ -75,7 +79,9 @@ public:
             return "it forgets logins when memory runs short: set maxmemory-policy noeviction";
 
         const auto syncs = setting(*from[syncing]);
-        const auto lacks = [](const char* what) { return what + std::string(", or open with a lesser redis_durability"); };
+        const auto lacks = [](const char* what) {
+            return what + std::string(", or open with a lesser redis_durability");
+        };
         if (wanted_ != unchecked && says("aof_enabled:0"))
             return lacks("a restart makes it forget revokes: set appendonly yes");
         if (wanted_ != unchecked && !says("aof_enabled:1"))

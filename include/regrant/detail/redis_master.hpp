@@ -21,8 +21,8 @@
 
 namespace regrant::inline v0::detail {
 
-/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until one
-/// names a server that says itself that it is the master.
+/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until
+/// one names a server that says itself that it is the master.
 class redis_master {
 public:
     /// \param sentinels  how many there are
@@ -32,7 +32,8 @@ public:
     std::vector<std::size_t> order() const {
         const std::lock_guard lock(mutex_);
         std::vector<std::size_t> all;
-        for (std::size_t i = 0; i != sentinels_; ++i) all.push_back((first_ + i) % sentinels_);
+        for (std::size_t i = 0; i != sentinels_; ++i)
+            all.push_back((first_ + i) % sentinels_);
         return all;
     }
 
@@ -60,7 +61,8 @@ public:
         if (answer.is_error()) return unexpected(redis_refusal(answer));
         if (answer.size() != 2) return unexpected("it knows no master by the name of " + name_);
         const auto port = redis_number<std::uint16_t>(answer[1].text());
-        if (!port || *port == 0 || answer[0].text().empty()) return unexpected(std::string("its answer cannot be read"));
+        if (!port || *port == 0 || answer[0].text().empty())
+            return unexpected(std::string("its answer cannot be read"));
         return redis_address{std::string(answer[0].text()), *port};
     }
 

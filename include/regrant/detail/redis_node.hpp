@@ -45,8 +45,10 @@ public:
         loan& operator=(loan&&) = delete;
         ~loan() {
             if (!given_) return;
-            if (is_spent_) given_.close();
-            else if (given_->is_open()) given_.keep();
+            if (is_spent_)
+                given_.close();
+            else if (given_->is_open())
+                given_.keep();
         }
         redis_connection& operator*() noexcept { return *given_; }
         redis_connection* operator->() noexcept { return &*given_; }

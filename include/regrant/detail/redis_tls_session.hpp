@@ -13,8 +13,8 @@
 
 namespace regrant::inline v0::detail {
 
-/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it. `<regrant/store/redis_tls.hpp>`
-/// implements it; no other header needs libssl.
+/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it.
+/// `<regrant/store/redis_tls.hpp>` implements it; no other header needs libssl.
 class redis_tls_session {
 public:
     redis_tls_session() noexcept = default;

@@ -39,7 +39,8 @@ struct redis_address {
     }
 };
 
-template <class Number> std::optional<Number> redis_number(std::string_view digits) noexcept {
+template <class Number>
+std::optional<Number> redis_number(std::string_view digits) noexcept {
     Number number{};
     const char* const end = digits.data() + digits.size();
     const auto [at, error] = std::from_chars(digits.data(), end, number);
@@ -101,9 +102,12 @@ struct redis_url {
             authority.remove_prefix(end + 1);
         }
         const char* wrong = nullptr;
-        if (form->how == redis_address::kind::tcp) wrong = url.read_server(authority, path);
-        else if (form->how == redis_address::kind::master) wrong = url.read_sentinels(authority, path);
-        else wrong = url.read_socket(authority, path);
+        if (form->how == redis_address::kind::tcp)
+            wrong = url.read_server(authority, path);
+        else if (form->how == redis_address::kind::master)
+            wrong = url.read_sentinels(authority, path);
+        else
+            wrong = url.read_socket(authority, path);
         if (wrong != nullptr) return refuse(wrong);
         return url;
     }
@@ -123,9 +127,12 @@ private:
     static std::optional<url_form> form_of(std::string_view scheme) {
         using enum redis_address::kind;
         if (scheme == "unix") return url_form{local_socket, false};
-        if (scheme.starts_with("valkey")) scheme.remove_prefix(6);
-        else if (scheme.starts_with("redis")) scheme.remove_prefix(5);
-        else return std::nullopt;
+        if (scheme.starts_with("valkey"))
+            scheme.remove_prefix(6);
+        else if (scheme.starts_with("redis"))
+            scheme.remove_prefix(5);
+        else
+            return std::nullopt;
         if (scheme.empty() || scheme == "s") return url_form{tcp, scheme == "s"};
         if (scheme == "+unix" || scheme == "+socket") return url_form{local_socket, false};
         if (scheme == "+sentinel" || scheme == "s+sentinel") return url_form{master, scheme[0] == 's'};

@@ -44,7 +44,8 @@ namespace regrant::inline v0::detail {
 ///
 /// Boost (1.81) takes what the deadline cancels for the fault of one endpoint, and would wait for the next without end.
 template <class Endpoints, class Socket>
-boost::asio::awaitable<boost::system::error_code> connect_to_one_of(const Endpoints& these, timed_socket<Socket>& from) {
+boost::asio::awaitable<boost::system::error_code> connect_to_one_of(const Endpoints& these,
+                                                                    timed_socket<Socket>& from) {
     using endpoint = typename Socket::endpoint_type;
     boost::system::error_code error;
     co_await boost::asio::async_connect(
@@ -75,9 +76,12 @@ public:
         at_->limit(until);
         const auto error = co_await connect(to);
         failure why;
-        if (at_->is_late()) why = "no answer within the timeout";
-        else if (error) why = error.message();
-        else if (tls != nullptr) why = co_await secure(*tls, to.host);
+        if (at_->is_late())
+            why = "no answer within the timeout";
+        else if (error)
+            why = error.message();
+        else if (tls != nullptr)
+            why = co_await secure(*tls, to.host);
         at_->unlimit();
         if (why) co_return why;
         boost::system::error_code ignored;
@@ -125,7 +129,8 @@ private:
             to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
         if (error || at_->is_late()) co_return error;
         std::vector<stream::endpoint> all;
-        for (const auto& each : found) all.emplace_back(each.endpoint());
+        for (const auto& each : found)
+            all.emplace_back(each.endpoint());
         co_return co_await connect_to_one_of(all, *at_);
     }
     boost::asio::awaitable<boost::system::error_code> connect(stream::endpoint to) {
@@ -145,14 +150,16 @@ private:
             auto unsent = co_await send(bytes);
             if (!is_over) co_return is_over.error();
             if (unsent || *is_over) co_return unsent;
-            if (auto why = co_await receive()) co_return "TLS handshake: " + *why;
+            const auto why = co_await receive();
+            if (why) co_return "TLS handshake: " + *why;
         }
     }
 
     boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,
-                                                                                   std::size_t commands) {
+                                                                                     std::size_t commands) {
         using enum redis_failure::reach;
-        if (auto why = co_await write(bytes)) co_return unexpected(redis_failure{not_sent, *std::move(why)});
+        auto unsent = co_await write(bytes);
+        if (unsent) co_return unexpected(redis_failure{not_sent, *std::move(unsent)});
         std::vector<redis_reply> answers;
         while (answers.size() != commands) {
             auto whole = reader_.next();
@@ -247,7 +254,8 @@ private:
     using opened = result<std::unique_ptr<async_redis_connection>, std::string>;
 
     pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
-        auto opening = at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
+        auto opening =
+            at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
         auto made = co_await std::move(opening);
         if (!made) co_return unexpected(outage{std::move(made).error()});
         co_return *std::move(made);
@@ -278,8 +286,10 @@ private:
             if (!at || !search.is_new(*at)) continue;
             auto made = co_await open_at(*at, access_.greeting, until);
             std::optional<std::string> why;
-            if (made) why = co_await fault_of_master(**made, *at, until);
-            else why = made.error();
+            if (made)
+                why = co_await fault_of_master(**made, *at, until);
+            else
+                why = made.error();
             if (!why) {
                 (*made)->belongs_to(master_.found(*at, each));
                 co_return made;
@@ -300,8 +310,8 @@ private:
     }
 
     /// A server that was not the master before must be as fit as the first one.
-    boost::asio::awaitable<std::optional<std::string>> fault_of_master(async_redis_connection& to,
-                                                                       const redis_address& at, redis_time until) const {
+    boost::asio::awaitable<std::optional<std::string>>
+    fault_of_master(async_redis_connection& to, const redis_address& at, redis_time until) const {
         const secret role = redis_master::role();
         const auto is_master = co_await to.call_all(role.reveal(), 1, access_.limit(until));
         if (!is_master) co_return is_master.error().what;
@@ -309,8 +319,10 @@ private:
         if (why || !access_.checkup || master_.is(at)) co_return why;
         const secret asked = access_.checkup->commands();
         const auto answers = co_await to.call_all(asked.reveal(), access_.checkup->count(), until);
-        if (answers) why = access_.checkup->fault(*answers);
-        else why = answers.error().what;
+        if (answers)
+            why = access_.checkup->fault(*answers);
+        else
+            why = answers.error().what;
         co_return why;
     }
 

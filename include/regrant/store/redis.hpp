@@ -259,7 +259,8 @@ private:
         detail::redis_access access{detail::redis_greeting(to), settings.connections, settings.connect_timeout,
                                     settings.tls, to.sentinels};
         if (settings.sentinel_password)
-            access.sentinel_greeting.push_back(detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
+            access.sentinel_greeting.push_back(
+                detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
         access.checkup.emplace(settings.durability, settings.prefix);
         return access;
     }

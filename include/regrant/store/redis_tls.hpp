@@ -27,7 +27,8 @@ namespace regrant::inline v0 {
 struct redis_tls_settings {
     /// A PEM file with the certificates of the authorities that sign the servers' certificates. Empty: the system's.
     std::string ca_file{};
-    /// PEM files with the client's certificate, its chain behind it, and its key, for servers with `tls-auth-clients yes`.
+    /// PEM files with the client's certificate, its chain behind it, and its key, for servers with `tls-auth-clients
+    /// yes`.
     std::string certificate_file{}, key_file{};
     /// Opens the key file, if it is encrypted.
     secret key_passphrase{};
@@ -53,7 +54,8 @@ class openssl_redis_session final : public redis_tls_session {
 public:
     /// \param made  for a client, with what it shall verify
     openssl_redis_session(ssl_ptr made, std::string name) noexcept
-        : ssl_(std::move(made)), name_(std::move(name)), in_(SSL_get_rbio(ssl_.get())), out_(SSL_get_wbio(ssl_.get())) {}
+        : ssl_(std::move(made)), name_(std::move(name)), in_(SSL_get_rbio(ssl_.get())), out_(SSL_get_wbio(ssl_.get())) {
+    }
 
     result<bool, std::string> shake_hands() override {
         ERR_clear_error();
@@ -63,12 +65,13 @@ public:
         const long verdict = SSL_get_verify_result(ssl_.get());
         if (verdict == X509_V_OK) return unexpected("TLS: " + tls_reason());
         ERR_clear_error();
-        return unexpected("TLS: the certificate of the server, which must be for " + name_ + ", is refused: " +
-                          X509_verify_cert_error_string(verdict));
+        return unexpected("TLS: the certificate of the server, which must be for " + name_ +
+                          ", is refused: " + X509_verify_cert_error_string(verdict));
     }
 
     bool received(std::string_view ciphertext) override {
-        return BIO_write(in_, ciphertext.data(), static_cast<int>(ciphertext.size())) == static_cast<int>(ciphertext.size());
+        return BIO_write(in_, ciphertext.data(), static_cast<int>(ciphertext.size())) ==
+               static_cast<int>(ciphertext.size());
     }
 
     std::string to_send() override {

@@ -21,8 +21,8 @@
 
 namespace regrant::inline v0::detail {
 
-/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it. `<regrant/store/redis_tls.hpp>`
-/// implements it; no other header needs libssl.
+/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it.
+/// `<regrant/store/redis_tls.hpp>` implements it; no other header needs libssl.
 class redis_tls_session {
 public:
     redis_tls_session() noexcept = default;
@@ -93,7 +93,8 @@ struct redis_address {
     }
 };
 
-template <class Number> std::optional<Number> redis_number(std::string_view digits) noexcept {
+template <class Number>
+std::optional<Number> redis_number(std::string_view digits) noexcept {
     Number number{};
     const char* const end = digits.data() + digits.size();
     const auto [at, error] = std::from_chars(digits.data(), end, number);
@@ -155,9 +156,12 @@ struct redis_url {
             authority.remove_prefix(end + 1);
         }
         const char* wrong = nullptr;
-        if (form->how == redis_address::kind::tcp) wrong = url.read_server(authority, path);
-        else if (form->how == redis_address::kind::master) wrong = url.read_sentinels(authority, path);
-        else wrong = url.read_socket(authority, path);
+        if (form->how == redis_address::kind::tcp)
+            wrong = url.read_server(authority, path);
+        else if (form->how == redis_address::kind::master)
+            wrong = url.read_sentinels(authority, path);
+        else
+            wrong = url.read_socket(authority, path);
         if (wrong != nullptr) return refuse(wrong);
         return url;
     }
@@ -177,9 +181,12 @@ private:
     static std::optional<url_form> form_of(std::string_view scheme) {
         using enum redis_address::kind;
         if (scheme == "unix") return url_form{local_socket, false};
-        if (scheme.starts_with("valkey")) scheme.remove_prefix(6);
-        else if (scheme.starts_with("redis")) scheme.remove_prefix(5);
-        else return std::nullopt;
+        if (scheme.starts_with("valkey"))
+            scheme.remove_prefix(6);
+        else if (scheme.starts_with("redis"))
+            scheme.remove_prefix(5);
+        else
+            return std::nullopt;
         if (scheme.empty() || scheme == "s") return url_form{tcp, scheme == "s"};
         if (scheme == "+unix" || scheme == "+socket") return url_form{local_socket, false};
         if (scheme == "+sentinel" || scheme == "s+sentinel") return url_form{master, scheme[0] == 's'};
@@ -429,8 +436,8 @@ private:
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
 ///
-/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone away
-/// would end the host's process by SIGPIPE.
+/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone
+/// away would end the host's process by SIGPIPE.
 class redis_connection {
 public:
     redis_connection() noexcept = default;
@@ -548,7 +555,8 @@ private:
             size = ::recv(fd(), part.data(), part.size(), 0);
         } while (size < 0 && errno == EINTR);
         if (size == 0) return "the server closed the connection";
-        if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
+        if (size < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
         return feed({part.data(), static_cast<std::size_t>(size)}) ? failure() : "out of memory";
     }
 
@@ -794,7 +802,8 @@ enum class redis_durability : std::uint8_t {
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
-    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
+    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these.
+    /// The
     /// last second or two of everything answered may be lost, revokes too.
     everysec,
     /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
@@ -814,13 +823,16 @@ public:
 
     secret commands() const {
         secret all;
-        const auto add = [&all](std::initializer_list<std::string_view> words) { all.append(redis_command(words).reveal()); };
+        const auto add = [&all](std::initializer_list<std::string_view> words) {
+            all.append(redis_command(words).reveal());
+        };
         // Replicas refuse it, and servers before 6.2 do not know it.
         add({"GETEX", key_});
         add({"INFO"});
         add({"CONFIG", "GET", "appendfsync"});
         add({"CONFIG", "GET", "no-appendfsync-on-rewrite"});
-        for (const std::string_view script : redis_scripts) add({"SCRIPT", "LOAD", script});
+        for (const std::string_view script : redis_scripts)
+            add({"SCRIPT", "LOAD", script});
         if (wanted_ == redis_durability::awaited) add({"WAITAOF", "0", "0", "1"});
         return all;
     }
@@ -844,7 +856,9 @@ public:
             return "it forgets logins when memory runs short: set maxmemory-policy noeviction";
 
         const auto syncs = setting(*from[syncing]);
-        const auto lacks = [](const char* what) { return what + std::string(", or open with a lesser redis_durability"); };
+        const auto lacks = [](const char* what) {
+            return what + std::string(", or open with a lesser redis_durability");
+        };
         if (wanted_ != unchecked && says("aof_enabled:0"))
             return lacks("a restart makes it forget revokes: set appendonly yes");
         if (wanted_ != unchecked && !says("aof_enabled:1"))
@@ -895,8 +909,8 @@ private:
 
 namespace regrant::inline v0::detail {
 
-/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until one
-/// names a server that says itself that it is the master.
+/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until
+/// one names a server that says itself that it is the master.
 class redis_master {
 public:
     /// \param sentinels  how many there are
@@ -906,7 +920,8 @@ public:
     std::vector<std::size_t> order() const {
         const std::lock_guard lock(mutex_);
         std::vector<std::size_t> all;
-        for (std::size_t i = 0; i != sentinels_; ++i) all.push_back((first_ + i) % sentinels_);
+        for (std::size_t i = 0; i != sentinels_; ++i)
+            all.push_back((first_ + i) % sentinels_);
         return all;
     }
 
@@ -934,7 +949,8 @@ public:
         if (answer.is_error()) return unexpected(redis_refusal(answer));
         if (answer.size() != 2) return unexpected("it knows no master by the name of " + name_);
         const auto port = redis_number<std::uint16_t>(answer[1].text());
-        if (!port || *port == 0 || answer[0].text().empty()) return unexpected(std::string("its answer cannot be read"));
+        if (!port || *port == 0 || answer[0].text().empty())
+            return unexpected(std::string("its answer cannot be read"));
         return redis_address{std::string(answer[0].text()), *port};
     }
 
@@ -1813,7 +1829,8 @@ namespace regrant::inline v0::detail {
 ///
 /// Boost (1.81) takes what the deadline cancels for the fault of one endpoint, and would wait for the next without end.
 template <class Endpoints, class Socket>
-boost::asio::awaitable<boost::system::error_code> connect_to_one_of(const Endpoints& these, timed_socket<Socket>& from) {
+boost::asio::awaitable<boost::system::error_code> connect_to_one_of(const Endpoints& these,
+                                                                    timed_socket<Socket>& from) {
     using endpoint = typename Socket::endpoint_type;
     boost::system::error_code error;
     co_await boost::asio::async_connect(
@@ -1844,9 +1861,12 @@ public:
         at_->limit(until);
         const auto error = co_await connect(to);
         failure why;
-        if (at_->is_late()) why = "no answer within the timeout";
-        else if (error) why = error.message();
-        else if (tls != nullptr) why = co_await secure(*tls, to.host);
+        if (at_->is_late())
+            why = "no answer within the timeout";
+        else if (error)
+            why = error.message();
+        else if (tls != nullptr)
+            why = co_await secure(*tls, to.host);
         at_->unlimit();
         if (why) co_return why;
         boost::system::error_code ignored;
@@ -1894,7 +1914,8 @@ private:
             to.host, std::to_string(to.port), boost::asio::redirect_error(boost::asio::use_awaitable, error));
         if (error || at_->is_late()) co_return error;
         std::vector<stream::endpoint> all;
-        for (const auto& each : found) all.emplace_back(each.endpoint());
+        for (const auto& each : found)
+            all.emplace_back(each.endpoint());
         co_return co_await connect_to_one_of(all, *at_);
     }
     boost::asio::awaitable<boost::system::error_code> connect(stream::endpoint to) {
@@ -1914,14 +1935,16 @@ private:
             auto unsent = co_await send(bytes);
             if (!is_over) co_return is_over.error();
             if (unsent || *is_over) co_return unsent;
-            if (auto why = co_await receive()) co_return "TLS handshake: " + *why;
+            const auto why = co_await receive();
+            if (why) co_return "TLS handshake: " + *why;
         }
     }
 
     boost::asio::awaitable<result<std::vector<redis_reply>, redis_failure>> exchange(std::string_view bytes,
-                                                                                   std::size_t commands) {
+                                                                                     std::size_t commands) {
         using enum redis_failure::reach;
-        if (auto why = co_await write(bytes)) co_return unexpected(redis_failure{not_sent, *std::move(why)});
+        auto unsent = co_await write(bytes);
+        if (unsent) co_return unexpected(redis_failure{not_sent, *std::move(unsent)});
         std::vector<redis_reply> answers;
         while (answers.size() != commands) {
             auto whole = reader_.next();
@@ -2016,7 +2039,8 @@ private:
     using opened = result<std::unique_ptr<async_redis_connection>, std::string>;
 
     pool_type::answer<pool_type::connection_ptr> open_one(redis_time until) {
-        auto opening = at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
+        auto opening =
+            at_.how == redis_address::kind::master ? open_master(until) : open_at(at_, access_.greeting, until);
         auto made = co_await std::move(opening);
         if (!made) co_return unexpected(outage{std::move(made).error()});
         co_return *std::move(made);
@@ -2047,8 +2071,10 @@ private:
             if (!at || !search.is_new(*at)) continue;
             auto made = co_await open_at(*at, access_.greeting, until);
             std::optional<std::string> why;
-            if (made) why = co_await fault_of_master(**made, *at, until);
-            else why = made.error();
+            if (made)
+                why = co_await fault_of_master(**made, *at, until);
+            else
+                why = made.error();
             if (!why) {
                 (*made)->belongs_to(master_.found(*at, each));
                 co_return made;
@@ -2069,8 +2095,8 @@ private:
     }
 
     /// A server that was not the master before must be as fit as the first one.
-    boost::asio::awaitable<std::optional<std::string>> fault_of_master(async_redis_connection& to,
-                                                                       const redis_address& at, redis_time until) const {
+    boost::asio::awaitable<std::optional<std::string>>
+    fault_of_master(async_redis_connection& to, const redis_address& at, redis_time until) const {
         const secret role = redis_master::role();
         const auto is_master = co_await to.call_all(role.reveal(), 1, access_.limit(until));
         if (!is_master) co_return is_master.error().what;
@@ -2078,8 +2104,10 @@ private:
         if (why || !access_.checkup || master_.is(at)) co_return why;
         const secret asked = access_.checkup->commands();
         const auto answers = co_await to.call_all(asked.reveal(), access_.checkup->count(), until);
-        if (answers) why = access_.checkup->fault(*answers);
-        else why = answers.error().what;
+        if (answers)
+            why = access_.checkup->fault(*answers);
+        else
+            why = answers.error().what;
         co_return why;
     }
 
@@ -2331,8 +2359,10 @@ public:
         loan& operator=(loan&&) = delete;
         ~loan() {
             if (!given_) return;
-            if (is_spent_) given_.close();
-            else if (given_->is_open()) given_.keep();
+            if (is_spent_)
+                given_.close();
+            else if (given_->is_open())
+                given_.keep();
         }
         redis_connection& operator*() noexcept { return *given_; }
         redis_connection* operator->() noexcept { return &*given_; }
@@ -2765,7 +2795,8 @@ private:
         detail::redis_access access{detail::redis_greeting(to), settings.connections, settings.connect_timeout,
                                     settings.tls, to.sentinels};
         if (settings.sentinel_password)
-            access.sentinel_greeting.push_back(detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
+            access.sentinel_greeting.push_back(
+                detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
         access.checkup.emplace(settings.durability, settings.prefix);
         return access;
     }

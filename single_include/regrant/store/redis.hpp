@@ -21,8 +21,8 @@
 
 namespace regrant::inline v0::detail {
 
-/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it. `<regrant/store/redis_tls.hpp>`
-/// implements it; no other header needs libssl.
+/// TLS of one connection. It does no I/O, so the blocking and the awaited store share it.
+/// `<regrant/store/redis_tls.hpp>` implements it; no other header needs libssl.
 class redis_tls_session {
 public:
     redis_tls_session() noexcept = default;
@@ -93,7 +93,8 @@ struct redis_address {
     }
 };
 
-template <class Number> std::optional<Number> redis_number(std::string_view digits) noexcept {
+template <class Number>
+std::optional<Number> redis_number(std::string_view digits) noexcept {
     Number number{};
     const char* const end = digits.data() + digits.size();
     const auto [at, error] = std::from_chars(digits.data(), end, number);
@@ -155,9 +156,12 @@ struct redis_url {
             authority.remove_prefix(end + 1);
         }
         const char* wrong = nullptr;
-        if (form->how == redis_address::kind::tcp) wrong = url.read_server(authority, path);
-        else if (form->how == redis_address::kind::master) wrong = url.read_sentinels(authority, path);
-        else wrong = url.read_socket(authority, path);
+        if (form->how == redis_address::kind::tcp)
+            wrong = url.read_server(authority, path);
+        else if (form->how == redis_address::kind::master)
+            wrong = url.read_sentinels(authority, path);
+        else
+            wrong = url.read_socket(authority, path);
         if (wrong != nullptr) return refuse(wrong);
         return url;
     }
@@ -177,9 +181,12 @@ private:
     static std::optional<url_form> form_of(std::string_view scheme) {
         using enum redis_address::kind;
         if (scheme == "unix") return url_form{local_socket, false};
-        if (scheme.starts_with("valkey")) scheme.remove_prefix(6);
-        else if (scheme.starts_with("redis")) scheme.remove_prefix(5);
-        else return std::nullopt;
+        if (scheme.starts_with("valkey"))
+            scheme.remove_prefix(6);
+        else if (scheme.starts_with("redis"))
+            scheme.remove_prefix(5);
+        else
+            return std::nullopt;
         if (scheme.empty() || scheme == "s") return url_form{tcp, scheme == "s"};
         if (scheme == "+unix" || scheme == "+socket") return url_form{local_socket, false};
         if (scheme == "+sentinel" || scheme == "s+sentinel") return url_form{master, scheme[0] == 's'};
@@ -429,8 +436,8 @@ private:
 
 /// A connection, for one thread at a time. Whatever goes wrong closes it for good.
 ///
-/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone away
-/// would end the host's process by SIGPIPE.
+/// hiredis connects and reads replies. Bytes go past it: it writes without MSG_NOSIGNAL, and a server that has gone
+/// away would end the host's process by SIGPIPE.
 class redis_connection {
 public:
     redis_connection() noexcept = default;
@@ -548,7 +555,8 @@ private:
             size = ::recv(fd(), part.data(), part.size(), 0);
         } while (size < 0 && errno == EINTR);
         if (size == 0) return "the server closed the connection";
-        if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
+        if (size < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? "no answer within the timeout" : std::strerror(errno);
         return feed({part.data(), static_cast<std::size_t>(size)}) ? failure() : "out of memory";
     }
 
@@ -794,7 +802,8 @@ enum class redis_durability : std::uint8_t {
     always,
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
-    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these. The
+    /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these.
+    /// The
     /// last second or two of everything answered may be lost, revokes too.
     everysec,
     /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
@@ -814,13 +823,16 @@ public:
 
     secret commands() const {
         secret all;
-        const auto add = [&all](std::initializer_list<std::string_view> words) { all.append(redis_command(words).reveal()); };
+        const auto add = [&all](std::initializer_list<std::string_view> words) {
+            all.append(redis_command(words).reveal());
+        };
         // Replicas refuse it, and servers before 6.2 do not know it.
         add({"GETEX", key_});
         add({"INFO"});
         add({"CONFIG", "GET", "appendfsync"});
         add({"CONFIG", "GET", "no-appendfsync-on-rewrite"});
-        for (const std::string_view script : redis_scripts) add({"SCRIPT", "LOAD", script});
+        for (const std::string_view script : redis_scripts)
+            add({"SCRIPT", "LOAD", script});
         if (wanted_ == redis_durability::awaited) add({"WAITAOF", "0", "0", "1"});
         return all;
     }
@@ -844,7 +856,9 @@ public:
             return "it forgets logins when memory runs short: set maxmemory-policy noeviction";
 
         const auto syncs = setting(*from[syncing]);
-        const auto lacks = [](const char* what) { return what + std::string(", or open with a lesser redis_durability"); };
+        const auto lacks = [](const char* what) {
+            return what + std::string(", or open with a lesser redis_durability");
+        };
         if (wanted_ != unchecked && says("aof_enabled:0"))
             return lacks("a restart makes it forget revokes: set appendonly yes");
         if (wanted_ != unchecked && !says("aof_enabled:1"))
@@ -895,8 +909,8 @@ private:
 
 namespace regrant::inline v0::detail {
 
-/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until one
-/// names a server that says itself that it is the master.
+/// Follows the master of one name. Whoever uses this connects: each new connection asks the Sentinels in turn, until
+/// one names a server that says itself that it is the master.
 class redis_master {
 public:
     /// \param sentinels  how many there are
@@ -906,7 +920,8 @@ public:
     std::vector<std::size_t> order() const {
         const std::lock_guard lock(mutex_);
         std::vector<std::size_t> all;
-        for (std::size_t i = 0; i != sentinels_; ++i) all.push_back((first_ + i) % sentinels_);
+        for (std::size_t i = 0; i != sentinels_; ++i)
+            all.push_back((first_ + i) % sentinels_);
         return all;
     }
 
@@ -934,7 +949,8 @@ public:
         if (answer.is_error()) return unexpected(redis_refusal(answer));
         if (answer.size() != 2) return unexpected("it knows no master by the name of " + name_);
         const auto port = redis_number<std::uint16_t>(answer[1].text());
-        if (!port || *port == 0 || answer[0].text().empty()) return unexpected(std::string("its answer cannot be read"));
+        if (!port || *port == 0 || answer[0].text().empty())
+            return unexpected(std::string("its answer cannot be read"));
         return redis_address{std::string(answer[0].text()), *port};
     }
 
@@ -1599,8 +1615,10 @@ public:
         loan& operator=(loan&&) = delete;
         ~loan() {
             if (!given_) return;
-            if (is_spent_) given_.close();
-            else if (given_->is_open()) given_.keep();
+            if (is_spent_)
+                given_.close();
+            else if (given_->is_open())
+                given_.keep();
         }
         redis_connection& operator*() noexcept { return *given_; }
         redis_connection* operator->() noexcept { return &*given_; }
@@ -2168,7 +2186,8 @@ private:
         detail::redis_access access{detail::redis_greeting(to), settings.connections, settings.connect_timeout,
                                     settings.tls, to.sentinels};
         if (settings.sentinel_password)
-            access.sentinel_greeting.push_back(detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
+            access.sentinel_greeting.push_back(
+                detail::redis_login(settings.sentinel_user, *settings.sentinel_password));
         access.checkup.emplace(settings.durability, settings.prefix);
         return access;
     }
