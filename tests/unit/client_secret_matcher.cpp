@@ -118,6 +118,17 @@ TEST_CASE("no more is remembered than there is room for, and the newest stays (R
     CHECK(remembered >= 4);
 }
 
+TEST_CASE("where there is room for all, hardly a secret is forgotten (R31)") {
+    const client_secret_matcher matcher({{}, 600s, 1024});
+    std::vector<std::string> texts;
+    for (int i = 0; i != 100; ++i) texts.push_back("secret " + std::to_string(i));
+    for (const std::string& each : texts) matcher.remember({each, {}, {chosen()}}, secret_match::as_meant, now);
+    int remembered = 0;
+    for (const std::string& each : texts) remembered += said(matcher, {each, {}, {chosen()}}) == "as_meant";
+    // They are spread by a random key over 256 sets of four.
+    CHECK(remembered >= 95);
+}
+
 TEST_CASE("of four remembered secrets the one that ends first gives way (R31)") {
     // Four places in one set: the fifth secret takes the place of the oldest, whatever the order they came in.
     for (int oldest = 0; oldest != 4; ++oldest) {

@@ -524,6 +524,9 @@ TEST_CASE("the first failure answers, all the way through the endpoint (6749 3.2
         server s;
         (void)each.meet(s);
         CHECK(s.last_reason() == to_string(each.why));
+        // None of these presents a token of ours.
+        CHECK_FALSE(s.hooks.decisions.back().row);
+        CHECK_FALSE(s.hooks.decisions.back().generation);
     }
 }
 
