@@ -803,8 +803,7 @@ enum class redis_durability : std::uint8_t {
     /// `appendonly yes`, and inserts and revokes wait until they are synced (WAITAOF, Redis 7.2), advances do not.
     awaited,
     /// `appendonly yes` with `no-appendfsync-on-rewrite no`, and not `appendfsync no`, where the server tells these.
-    /// The
-    /// last second or two of everything answered may be lost, revokes too.
+    /// The last second or two of everything answered may be lost, revokes too.
     everysec,
     /// Nothing is asked: for a service that keeps its promises by other means, or where all may be lost.
     unchecked,
