@@ -23,7 +23,7 @@ INSTEAD = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "
 ASSIGNMENTS = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
 # How much room is reserved changes no result.
 UNSEEN = {"static_assert", "decltype", "noexcept", "sizeof", "alignas", "alignof", "explicit", "asm", "reserve"}
-OPENING, CLOSING = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
+OPENING, CLOSING = {"(", "[", "{"}, {")", "]", "}"}
 
 
 @dataclass
@@ -414,14 +414,12 @@ class Header:
                 "else", "return", "co_return", "throw", "delete", "using", "goto", "case", "typename", "new", "static_assert", "if",
                 "for", "while", "switch", "do"):
             return False
-        words = 0
         for each, following in zip(chain[start:], chain[start + 1:] + [None]):
             if (tokens[each].kind == "word" or tokens[each].text == "<") and following is not None and (
                     tokens[following].kind == "word"):
                 return False  # a declaration
             if tokens[each].kind == "mark" and tokens[each].text not in ("(", "[", "<", ".", "->", "::", "{"):
                 return False
-            words += 1
         closing = tokens[last].text
         return bool(equals) and tokens[equals[0]].spaced or closing == ")" and not equals
 
